@@ -1,0 +1,174 @@
+"""The driver owns the loops: every program, again where it did not achieve its overlap, and the end."""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+
+from conformance import events
+from conformance.config import Plan
+from conformance.execution.client import Address, Client
+from conformance.execution.director import Execution, TargetLost, clean_up, shuffled
+from conformance.execution.listener import listening
+from conformance.execution.preflight import survey
+from conformance.execution.session import Session
+from conformance.history import History, Remark
+from conformance.programs import Program
+from conformance.requirements import REGISTRY
+from conformance.scenarios import all_programs
+from conformance.verdicts import Tally, exit_code, judge
+
+ROUNDS = 3  # inconclusive programs are tried again so often
+MOST_LOST = 3  # so many programs in a row that cannot even create a thread: the target is gone
+
+
+class Check:
+    """One check of one target. ``outcome`` holds what is known, also when the check was broken off."""
+
+    def __init__(self, plan: Plan, listeners: Sequence[events.Listener] = ()) -> None:
+        self.plan = plan
+        self._listeners = listeners
+        self._ids = plan.options.selected(REGISTRY)
+        self.tally = Tally({i: REGISTRY[i] for i in self._ids})
+        self.target: dict[str, Any] = {"url": plan.url}
+        self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._start = time.monotonic()
+        self._spreads: list[float] = []
+        self._lost: str | None = None
+        self._lost_in_a_row = 0
+        self._done = 0
+        self._planned = 0
+        self._leaked = 0
+        self._finished = False
+
+    def _tell(self, event: events.Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    def programs(self) -> list[Program]:
+        """The programs that exercise the selected requirements, repeated as asked, in a seeded order."""
+        families = {e.family for i in self._ids for e in REGISTRY[i].exercised_by}
+        chosen = [p for p in all_programs(self.plan.seed, self.plan.cracks) if self._wanted(p, families)]
+        return shuffled(chosen, self.plan.seed) * self.plan.options.repeat
+
+    def _wanted(self, program: Program, families: set[str]) -> bool:
+        return program.family in families or len(self._ids) == len(REGISTRY)
+
+    async def run(self) -> None:
+        """Check the target.
+
+        Raises:
+            TargetUnusable: the target cannot be checked at all.
+        """
+        options = self.plan.options
+        address = Address(self.plan.url, options.assistant, options.headers(), options.request_timeout)
+        self.target["url"] = address.shown
+        async with listening() as listener:
+            client = Client(address)
+            try:
+                surveyed = await survey(
+                    client, listener if address.loopback else None, self.plan.dialect, options.settle_timeout
+                )
+                session = surveyed.session
+                session.target = {**session.target, "url": address.shown, "assistant": options.assistant}
+                self.target = {**session.target, "gate": session.transport, "dialect": self.plan.dialect.to_json()}
+                await self._all(session, options.parallel or surveyed.slots)
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(10):
+                    await client.close()
+        self._finished = True
+
+    async def _all(self, session: Session, parallel: int) -> None:
+        programs = self.programs()
+        self._planned = len(programs)
+        self._tell(events.Surveyed(self.target, session.transport, parallel, len(programs)))
+        slot = anyio.CapacityLimiter(parallel)
+        try:
+            await self._round(session, programs, slot)
+            for _ in range(ROUNDS):
+                again = self._inconclusive(programs)
+                if not again or self._lost:
+                    break
+                self._planned += len(again)
+                await self._round(session, again, slot)
+        finally:
+            self._leaked = await clean_up(session)
+
+    def _inconclusive(self, programs: Sequence[Program]) -> list[Program]:
+        """The programs of families that have not yet exercised what they must."""
+        open_families = {
+            e.family
+            for i in self._ids
+            if REGISTRY[i].level in ("MUST", "SHOULD") and not self.tally.failed(i) and self.tally.missing(i)
+            for e in REGISTRY[i].exercised_by
+            if self.tally.misses(i, e)
+        }
+        return [p for p in programs if p.family in open_families]
+
+    async def _round(self, session: Session, programs: Sequence[Program], slot: anyio.CapacityLimiter) -> None:
+        async with anyio.create_task_group() as tasks:
+            for program in programs:
+                tasks.start_soon(self._one, session, program, slot)
+
+    async def _one(self, session: Session, program: Program, slot: anyio.CapacityLimiter) -> None:
+        if self._lost:
+            self.tally.could_not_run.setdefault(program.family, self._lost)
+            return
+        try:
+            history = await Execution(session, program).run(slot)
+        except TargetLost as e:
+            self._could_not_run(program, str(e))
+            return
+        self._lost_in_a_row = 0
+        self.take(history)
+
+    def _could_not_run(self, program: Program, why: str) -> None:
+        self.tally.could_not_run.setdefault(program.family, why)
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row >= MOST_LOST and not self._lost:
+            self._lost = why
+            self._tell(events.Lost(why))
+
+    def take(self, history: History) -> None:
+        """Judge a history, count what was said of it, and keep it."""
+        judged = judge(history, self._ids)
+        self.tally.add(history, judged)
+        if self.plan.histories is not None:
+            history.dump(self.plan.histories / history_file(history.instance))
+        self._spreads += [r.detail["spread_ms"] for r in history.of(Remark) if r.kind == "burst"]
+        self._done += 1
+        violated = tuple(i for i, said in judged.items() if said.violations)
+        reached = not any(r.kind == "not-reached" for r in history.of(Remark))
+        self._tell(events.Executed(history.name, self._done, self._planned, violated, reached))
+
+    def outcome(self) -> events.Outcome:
+        """What is known so far; told to the listeners."""
+        if not self._finished and self._lost is None:
+            for family in {p.family for p in self.programs()} - set(self.tally.trials):
+                self.tally.could_not_run.setdefault(family, "the check was broken off")
+        results = tuple(self.tally.conclude())
+        outcome = events.Outcome(
+            target=self.target,
+            results=results,
+            exit_code=exit_code(results, self.plan.options.strict, self._lost is not None),
+            started=self._started,
+            duration_s=round(time.monotonic() - self._start, 3),
+            seed=self.plan.seed,
+            spread_ms=round(statistics.median(self._spreads), 3) if self._spreads else None,
+            cracks={f: (self.tally.cracked[f], n) for f, n in self.tally.trials.items() if f.endswith("-crack")},
+            interrupted=not self._finished and self._lost is None,
+            lost=self._lost,
+            leaked=self._leaked,
+        )
+        self._tell(outcome)
+        return outcome
+
+
+def history_file(instance: str) -> str:
+    """The name of a history's file beside the result."""
+    return f"{instance.strip('~')}.jsonl"

@@ -1,0 +1,202 @@
+"""interrupt: "interrupts the current execution but saves all the work done up until that point. It then
+inserts the user input and continues from there" (S1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, ms, show_log
+from conformance.requirements.base import HAZARD, MUST, Exercised, Exercise, Hazard, Judgement, Violation, requirement
+from conformance.requirements.enqueue import accepted_whatever
+
+RUNNING = ("interrupt-running",)
+CRACKS = (Exercise("interrupt-crack", 20),)
+
+
+def interrupted(thread: Thread) -> Iterator[tuple[Run, Displacement, Fact]]:
+    """Runs that an accepted create(interrupt) certainly displaced, with the proof."""
+    for run in thread.runs.values():
+        forced = run.forced("interrupt")
+        if forced is not None and forced.must is not None:
+            yield run, forced, forced.must
+
+
+def call_fact(thread: Thread, displacement: Displacement) -> Fact:
+    """The displacing call, as a fact."""
+    call = displacement.call
+    if call.op == "create":
+        return thread.runs[call.tag or ""].accepted_fact()
+    return Fact(f"cancel {call.tag} ({displacement.kind}) was answered {call.status} at {ms(call.until)}", (call.n,))
+
+
+@requirement(
+    "interrupt.accepted",
+    MUST,
+    "create(interrupt) is accepted whatever is inflight.",
+    source="S0, S1, S2, S3",
+    exercised_by=(*RUNNING, "interrupt-pending", "burst-interrupt-busy"),
+    breaks="every strategy is treated as reject",
+    advice="accept the run and displace what is inflight",
+)
+def accepted(thread: Thread) -> Iterator[Judgement]:
+    """Judges every create(interrupt)."""
+    yield from accepted_whatever(thread, "interrupt")
+
+
+@requirement(
+    "interrupt.status",
+    MUST,
+    "A displaced run ends `interrupted` and stays readable.",
+    source="S2 \"Interrupt stops the in-progress run (status → 'interrupted', kept in DB)\"",
+    exercised_by=(*RUNNING, "interrupt-pending", *CRACKS),
+    breaks="interrupt deletes the run as rollback does, is ignored, or leaves the status of a normal end",
+    advice="write `interrupted` in the transaction that displaces the run, and keep the row",
+)
+def status(thread: Thread) -> Iterator[Judgement]:
+    """Judges the final status of runs that were certainly displaced."""
+    for run, by, inflight in interrupted(thread):
+        final = run.final
+        if final is None or final.status in INFLIGHT:
+            continue
+        if final.status != "interrupted":
+            seen = "is gone (404)" if final.status == GONE else f"ended {final.status}"
+            proof = (inflight, call_fact(thread, by), run.final_fact())
+            yield Violation(f"{run.tag} ends interrupted, and is kept", f"{run.tag} {seen}", proof)
+        else:
+            yield Exercised()
+
+
+@requirement(
+    "interrupt.keeps-progress",
+    MUST,
+    "Every superstep that the displaced run had completed is in the state that the new run finds.",
+    source='S1 "saves all the work done up until that point"',
+    exercised_by=(*RUNNING, *CRACKS),
+    breaks="checkpoints are written behind the execution and thrown away with it, or interrupt restores the "
+    "state of before the run",
+    advice="make a superstep durable before the next one starts (durability=sync), or flush on displacement",
+)
+def keeps_progress(thread: Thread) -> Iterator[Judgement]:
+    """A superstep counts as completed when the same run was seen to enter a later one."""
+    if thread.head is None:
+        return
+    for run, by, inflight in interrupted(thread):
+        done = run.completed
+        if done == 0:
+            continue
+        last = run.enters[done]
+        went_on = Fact(f"{run.tag} entered superstep {done}, so {list(range(done))} were complete", (last.n,))
+        missing = sorted(set(range(done)) - set(thread.entries_of(run.tag)))
+        successor, proof = thread.first_after(run), (inflight, call_fact(thread, by), went_on)
+        if missing:
+            observed = f"supersteps {missing} of {run.tag} are not in the final state"
+            yield Violation(f"supersteps 0..{done - 1} of {run.tag} are kept", observed, (*proof, thread.log_fact()))
+            continue
+        found, began = (successor.found if successor else None), run.found
+        if successor is None or found is None or began is None:
+            continue
+        if found["log"] < began["log"] + done:
+            fact = Fact(f"{successor.tag} found a log of {found['log']} entries when it started", (successor.enters[0].n,))
+            expected = f"{successor.tag} finds at least {began['log'] + done} entries"
+            yield Violation(expected, fact.text, (*proof, fact))
+        else:
+            yield Exercised()
+
+
+@requirement(
+    "interrupt.builds-on",
+    MUST,
+    "The new run's segment follows the displaced run's partial one; nothing of the displaced run comes after it.",
+    source='S0 "new run builds on existing state"',
+    exercised_by=(*RUNNING, *CRACKS),
+    breaks="the displaced run goes on writing, or the new run starts from an older checkpoint",
+    advice="fence the displaced run's writes before the successor starts",
+)
+def builds_on(thread: Thread) -> Iterator[Judgement]:
+    """Judges the order of the segments, and that the successor found exactly what stands before its own."""
+    if thread.head is None:
+        return
+    for run, by, inflight in interrupted(thread):
+        successor = thread.first_after(run)
+        if successor is None or successor.found is None:
+            continue
+        start = thread.position(successor.tag)
+        if start is None:
+            continue
+        proof = (inflight, call_fact(thread, by), thread.log_fact())
+        late = [s for t, s in thread.log[start:] if t == run.tag]
+        if late:
+            observed = f"supersteps {late} of {run.tag} stand after it"
+            yield Violation(f"nothing of {run.tag} after {successor.tag} began", observed, proof)
+        elif successor.found["log_hash"] != thread.hash_of(thread.log[:start]):
+            found = successor.found["log"]
+            fact = Fact(f"{successor.tag} found a log of {found} entries, another one than the final log's", (successor.enters[0].n,))
+            expected = f"{successor.tag} builds on {show_log(thread.log[:start])}"
+            yield Violation(expected, fact.text, (*proof, fact))
+        elif thread.entries_of(run.tag):
+            yield Exercised()
+
+
+@requirement(
+    "interrupt.no-injection",
+    MUST,
+    "The new input never appears inside the displaced run's segment.",
+    source='S2 "it does not inject mid-stream into a running graph"',
+    exercised_by=(*RUNNING, *CRACKS),
+    breaks="the new input is written into the state under the executing run, which then goes on with it",
+    advice="stop the executing run first; the new input belongs to the new run",
+)
+def no_injection(thread: Thread) -> Iterator[Judgement]:
+    """Looks for the new run's input in what the displaced run found, and under the displaced run's id."""
+    for run in thread.runs.values():
+        by = next((d for d in run.displacements if d.kind == "interrupt" and d.call.op == "create"), None)
+        if by is None or not run.accepted:
+            continue
+        new = thread.runs[by.call.tag or ""]
+        proof: tuple[Fact, ...] = (run.accepted_fact(), call_fact(thread, by))
+        seen = next((r for r in run.enters.values() if (r.detail.get("found") or {}).get("last_input") == new.tag), None)
+        under = next((r for r in new.told if run.run_id is not None and r.run == run.run_id), None)
+        tags = [t for t, _ in thread.log]
+        if seen is not None:
+            fact = Fact(f"{run.tag} found {new.tag}'s input in the state when it entered superstep {seen.step}", (seen.n,))
+            yield Violation(f"{new.tag}'s input comes after {run.tag} has stopped", fact.text, (*proof, fact))
+        elif under is not None:
+            fact = Fact(f"superstep {under.step} of {new.tag} was entered under {run.tag}'s id", (under.n,))
+            yield Violation(f"{new.tag} executes as its own run", fact.text, (*proof, fact))
+        elif run.tag in tags and new.tag in tags and _inside(tags, new.tag, run.tag):
+            observed = f"the log reads {show_log(thread.log)}"
+            expected = f"{new.tag} not inside {run.tag}'s segment"
+            yield Violation(expected, observed, (*proof, thread.log_fact()))
+        elif run.enters and by.must is not None:
+            yield Exercised()
+
+
+def _inside(tags: list[str], inner: str, outer: str) -> bool:
+    last = len(tags) - 1 - tags[::-1].index(outer)
+    return tags.index(outer) < tags.index(inner) < last
+
+
+@requirement(
+    "interrupt.tool-calls",
+    HAZARD,
+    "A tool call without its result may be left in the state: the graph must handle it.",
+    source="S1, S3",
+    exercised_by=("interrupt-tool-call",),
+    breaks="the run is stopped between a tool call and its result",
+    advice="remove or answer dangling tool calls at the graph's entry, before the model sees the messages",
+)
+def tool_calls(thread: Thread) -> Iterator[Judgement]:
+    """Lists tool calls of interrupted runs that have no result in the settled state."""
+    if thread.head is None:
+        return
+    for run, by, _ in interrupted(thread):
+        if not any(s["op"] == "call" for s in run.script):
+            continue
+        own = {s["id"] for s in run.script if s["op"] == "call"}
+        head = thread.head.answer
+        dangling = sorted(own & set(head["tool_calls"]) - set(head["tool_results"]))
+        if dangling:
+            fact = Fact(f"tool calls {dangling} of {run.tag} have no result in the final state", (thread.head.n,))
+            yield Hazard(fact.text, (call_fact(thread, by), fact))
+        else:
+            yield Hazard(None)

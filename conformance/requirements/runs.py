@@ -1,0 +1,258 @@
+"""Runs: that a status means what it says, and that an end is an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.facts import GONE, INFLIGHT, TERMINAL, Fact, Run, Thread, ms, parse_log
+from conformance.history import Call
+from conformance.requirements.base import MUST, SHOULD, Exercised, Judgement, Violation, requirement
+
+LEGAL = TERMINAL | INFLIGHT
+
+
+@requirement(
+    "run.terminal-is-final",
+    MUST,
+    "A terminal status never changes, a deleted run never comes back, and once its successor has entered its "
+    "first superstep, or the settle deadline has passed, a run writes nothing more.",
+    source="S1, S2, S3",
+    exercised_by=("interrupt-running", "rollback-running", "zombie-swallows", "zombie-blocks"),
+    breaks="the executing worker stores its end over the displacement, or its late checkpoint over the successor's",
+    advice="make the terminal update conditional on the run being inflight, and fence checkpoint writes by run",
+)
+def terminal_is_final(thread: Thread) -> Iterator[Judgement]:
+    """Judges the reads of every run in real time order, and writes that causes prove to be late."""
+    for run in thread.runs.values():
+        flip = _flip(run) or _late_write(thread, run) or _write_after_settling(thread, run)
+        if flip is not None:
+            yield flip
+        elif run.ended_at is not None and len(run.readings) > 1:
+            yield Exercised(overlap=any(d.must for d in run.displacements))
+
+
+def _flip(run: Run) -> Violation | None:
+    ended = run.ended_at
+    if ended is None:
+        return None
+    for later in run.readings:
+        if later.call.sent < ended.call.until or later.status == ended.status:
+            continue
+        if later.status == GONE and any(d.kind == "rollback" for d in run.displacements):
+            ended = later  # stopped first, deleted then: both belong to one rollback
+            continue
+        facts = (
+            run.accepted_fact(),
+            Fact(f"{run.tag} was read as {ended.status} by {ms(ended.call.until)}", (ended.call.n,)),
+            Fact(f"{run.tag} was read as {later.status} by a read sent at {ms(later.call.sent)}", (later.call.n,)),
+        )
+        return Violation(f"{run.tag} stays {ended.status}", f"{run.tag} became {later.status}", facts)
+    return None
+
+
+def _written(call: Call, run: Run, step: int) -> str | None:
+    """A checkpoint in this read of the history that holds that superstep of the run."""
+    for checkpoint in call.answer:
+        if (run.tag, step) in parse_log(checkpoint["log"]):
+            return str(checkpoint["id"])
+    return None
+
+
+def _late_write(thread: Thread, run: Run) -> Violation | None:
+    """A superstep that a gate held until the successor had entered its first one is in some checkpoint."""
+    successor, call = thread.first_after(run), thread.history_call
+    if successor is None or call is None or not run.displacements:
+        return None
+    began = successor.enters[0]
+    if any(d.call.sent > began.at for d in run.displacements):
+        return None
+    for step, opened in _gates_of(thread, run):
+        if opened < began.at or (checkpoint := _written(call, run, step)) is None:
+            continue
+        facts = (
+            run.accepted_fact(),
+            Fact(f"{successor.tag} had entered its first superstep by {ms(began.at)}", (began.n,)),
+            Fact(f"superstep {step} of {run.tag} was held at a gate until {ms(opened)}", (run.enters[step].n,)),
+            Fact(f"checkpoint {checkpoint} of the final history holds that superstep", (call.n,)),
+        )
+        return Violation(f"{run.tag} writes nothing after {successor.tag} began", f"it wrote superstep {step}", facts)
+    return None
+
+
+def _gates_of(thread: Thread, run: Run) -> Iterator[tuple[int, float]]:
+    """Supersteps that were entered, with the instant before which a gate did not let them be left."""
+    for step in run.enters:
+        spec = run.script[step] if step < len(run.script) else {}
+        swallowed = any(r.kind == "swallowed" and r.step == step for r in run.told)
+        key = spec.get("swallow") if swallowed else spec.get("gate")
+        left = run.leaves.get(step)
+        if left is not None and left.detail.get("gate_opened") is False:
+            continue
+        if key in thread.facts.gates:
+            yield step, thread.facts.gates[key].sent
+
+
+def _write_after_settling(thread: Thread, run: Run) -> Violation | None:
+    """A checkpoint of the run that was not there when everything had settled, and is there at the end."""
+    early, late = thread.settled_history, thread.history_call
+    if early is None or late is None or not thread.settled or not run.accepted:
+        return None
+    known = {c["id"] for c in early.answer}
+    new = [c for c in late.answer if c["id"] not in known and (c["tag"] == run.tag or c["run"] == run.run_id)]
+    if not new or len(early.answer) != len(known):
+        return None
+    facts = (
+        run.accepted_fact(),
+        Fact(f"the thread had settled, and the history read then does not hold checkpoint {new[0]['id']}", (early.n,)),
+        Fact(f"the history read at the end holds it, written by {run.tag}", (late.n,)),
+    )
+    return Violation(f"{run.tag} writes nothing after the thread has settled", f"{len(new)} new checkpoints", facts)
+
+
+@requirement(
+    "run.final-when-read",
+    SHOULD,
+    "From the moment on at which a run was read as terminal or gone, it writes nothing more.",
+    source="S1, S2, S3 imply it",
+    exercised_by=("interrupt-running", "rollback-running"),
+    breaks="the status is set when the displacement is accepted, the work stops some milliseconds later",
+    advice="revoke the run's right to write in the transaction that sets its status",
+)
+def final_when_read(thread: Thread) -> Iterator[Judgement]:
+    """A superstep that certainly was not left when the run was read as ended is in some checkpoint."""
+    call = thread.history_call
+    if call is None:
+        return
+    for run in thread.runs.values():
+        ended = run.ended_at
+        if ended is None or not run.accepted or not run.enters:
+            continue
+        late = None
+        for step, instant, cites in _not_left_before(thread, run):
+            if instant > ended.call.until and (checkpoint := _written(call, run, step)) is not None:
+                late = (step, instant, cites, checkpoint)
+        if late is not None:
+            step, instant, cites, checkpoint = late
+            read = "gone" if ended.status == GONE else ended.status
+            facts = (
+                run.accepted_fact(),
+                Fact(f"{run.tag} was read as {read} by {ms(ended.call.until)}", (ended.call.n,)),
+                Fact(f"superstep {step} of {run.tag} was not left before {ms(instant)}", cites),
+                Fact(f"checkpoint {checkpoint} of the final history holds that superstep", (call.n,)),
+            )
+            yield Violation(f"{run.tag} writes nothing after it was read as {read}", f"it wrote superstep {step}", facts)
+        elif run.displacements:
+            yield Exercised()
+
+
+def _not_left_before(thread: Thread, run: Run) -> Iterator[tuple[int, float, tuple[int, ...]]]:
+    for step, opened in _gates_of(thread, run):
+        yield step, opened, (run.enters[step].n,)
+    if thread.facts.causal_receipts:
+        # The node waits for the receipt of its "leave", so its superstep ends after it.
+        for step, left in run.leaves.items():
+            yield step, left.at, (left.n,)
+
+
+@requirement(
+    "run.status-legal",
+    MUST,
+    "Only the listed statuses, and only legal transitions.",
+    source="the SDK: pending, running, success, error, interrupted, timeout",
+    exercised_by=("enqueue-running", "interrupt-running", "rollback-running"),
+    breaks="a status of the server's own (cancelled, failed, completed …) reaches the API",
+    advice="map internal states to the six that clients know",
+)
+def status_legal(thread: Thread) -> Iterator[Judgement]:
+    """Judges every status read."""
+    for run in thread.runs.values():
+        strange = next((r for r in run.readings if r.status not in LEGAL and r.status != GONE), None)
+        back = _back_to_pending(run)
+        if strange is not None:
+            fact = Fact(f"{run.tag} was read as {strange.status!r}", (strange.call.n,))
+            yield Violation(f"one of {', '.join(sorted(LEGAL))}", fact.text, (run.accepted_fact(), fact))
+        elif back is not None:
+            yield Violation("running is followed by an end", back.text, (run.accepted_fact(), back))
+        elif run.readings:
+            yield Exercised(overlap=bool(run.displacements))
+
+
+def _back_to_pending(run: Run) -> Fact | None:
+    """``running`` then ``pending`` in real time, without a new attempt that would explain it."""
+    if len({r.attempt for r in run.told}) > 1 or len([r for r in run.told if r.kind == "enter" and r.step == 0]) > 1:
+        return None
+    running = next((r for r in run.readings if r.status == "running"), None)
+    if running is None:
+        return None
+    for later in run.readings:
+        if later.status == "pending" and later.call.sent >= running.call.until:
+            return Fact(f"{run.tag} was read as running, then as pending", (running.call.n, later.call.n))
+    return None
+
+
+@requirement(
+    "run.status-truthful",
+    MUST,
+    "`success` only for a run that reached its end, `error` for one whose node raised.",
+    source="the SDK's statuses",
+    exercised_by=("enqueue-running", "enqueue-failed", "queue-behind-failure"),
+    breaks="every end of the worker's loop is stored as success, or success is stored when the run is claimed",
+    advice="store the status from the execution's outcome, after its last checkpoint",
+)
+def status_truthful(thread: Thread) -> Iterator[Judgement]:
+    """Compares statuses with what the probe announced."""
+    if thread.facts.history.transport == "stream":
+        return  # announcements may be lost there: what was not seen may have happened
+    for run in thread.runs.values():
+        success = next((r for r in run.readings if r.status == "success"), None)
+        raised, final = run.raises, run.final
+        if success is not None and success.call.until < run.cannot_end_before:
+            fact = Fact(f"{run.tag} was read as success by {ms(success.call.until)}", (success.call.n,))
+            when = "never" if run.cannot_end_before == float("inf") else f"at {ms(run.cannot_end_before)}"
+            gate = Fact(f"its last gate was opened {when}", (run.create.n,))
+            yield Violation(f"{run.tag} is not success before its end", fact.text, (run.accepted_fact(), fact, gate))
+        elif success is not None and run.script and not run.reached_end:
+            entered = max(run.enters, default=None)
+            last = "never started" if entered is None else f"went no further than superstep {entered}"
+            fact = Fact(f"{run.tag} {last} of {len(run.script)}", tuple(r.n for r in run.told[-1:]) or (run.create.n,))
+            read = Fact(f"{run.tag} was read as success", (success.call.n,))
+            yield Violation(f"{run.tag} reached its end", fact.text, (run.accepted_fact(), read, fact))
+        elif raised is not None and not run.displacements and final is not None and final.status in TERMINAL:
+            if final.status != "error":
+                fact = Fact(f"{run.tag} raised in superstep {raised.step}", (raised.n,))
+                proof = (run.accepted_fact(), fact, run.final_fact())
+                yield Violation(f"{run.tag} ends error", f"{run.tag} ended {final.status}", proof)
+            else:
+                yield Exercised(overlap=False)
+        elif success is not None:
+            yield Exercised(overlap=False)
+
+
+@requirement(
+    "create.returns",
+    MUST,
+    "POST /runs answers without waiting for the run's end.",
+    source="the API reference: the run is created in the background",
+    exercised_by=("enqueue-running", "reject-running"),
+    breaks="the handler awaits the execution",
+    advice="answer when the run is stored; execute it elsewhere",
+)
+def create_returns(thread: Thread) -> Iterator[Judgement]:
+    """A create that is answered only after its run's gate was opened, though the run was inside it before."""
+    for run in thread.runs.values():
+        inside = [r for s, r in run.enters.items() if s < len(run.script) and run.script[s].get("gate")]
+        if not inside or not run.accepted:
+            continue
+        first = min(inside, key=lambda r: r.at)
+        opened = thread.facts.gates.get(str(run.script[first.step]["gate"]))
+        if opened is None or first.at > opened.sent:
+            continue
+        if run.create.until <= opened.sent:
+            yield Exercised(overlap=False)
+        elif opened.sent - first.at > 1.0:
+            facts = (
+                Fact(f"{run.tag} was inside its gate from {ms(first.at)} until {ms(opened.sent)}", (first.n, opened.n)),
+                run.accepted_fact(),
+            )
+            observed = f"answered {(run.create.until - first.at) * 1000:.0f} ms after the run had entered its gate"
+            yield Violation("answered while the run is held", observed, facts)

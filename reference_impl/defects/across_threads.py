@@ -1,0 +1,76 @@
+"""Defects between threads, which should know nothing of each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reference_impl.multitask import Accepted, Admission
+from reference_impl.storage import Run, RunSpec, RunStatus, Thread
+
+from .registry import Defective, defect
+
+COLLATERAL = (
+    "reject.no-effect",
+    "reject.conflict",
+    "reject.one-winner",
+    "reject.reopens",
+    "enqueue.first-completes",
+    "enqueue.separate-run",
+    "enqueue.fifo",
+    "enqueue.conserves-input",
+    "enqueue.survives-failure",
+    "interrupt.status",
+    "interrupt.keeps-progress",
+    "interrupt.builds-on",
+    "rollback.deleted",
+    "rollback.reverts",
+    "rollback.lineage",
+    "rollback.no-orphans",
+    "displaced.stops",
+    "thread.one-at-a-time",
+    "thread.no-lost-update",
+    "thread.settles",
+    "run.terminal-is-final",
+    "run.final-when-read",
+    "run.status-legal",
+    "run.status-truthful",
+    "checkpoint.lineage",
+    "checkpoint.one-chain",
+)
+"""What else may fail: the suite runs its programs beside each other, on many threads."""
+
+
+@defect(must_fail=["thread.independent"], may_fail=COLLATERAL)
+class DisplacesTheNeighbour(Defective):
+    """Interrupt and rollback also interrupt what executes on the thread that was created just before."""
+
+    def carry_out(self, admission: Admission, thread: Thread, spec: RunSpec) -> Run:
+        if isinstance(admission, Accepted) and admission.displaced:
+            threads = [*self.storage.threads.values()]
+            neighbour = threads[threads.index(thread) - 1]
+            for run in neighbour.inflight() if neighbour is not thread else ():
+                self.cancel(run, keep_progress=True)
+        return super().carry_out(admission, thread, spec)
+
+
+@defect(must_fail=["thread.independent"], may_fail=COLLATERAL)
+class WritesToTheNeighbour(Defective):
+    """A run that had to wait executes on whichever other thread has a run executing just then."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self._waited: set[Run] = set()
+
+    def append(self, thread: Thread, spec: RunSpec) -> Run:
+        waits = bool(thread.inflight())
+        run = super().append(thread, spec)
+        if waits:
+            self._waited.add(run)
+        return run
+
+    def writes_as(self, run: Run) -> Run:
+        if run in self._waited:
+            for other in reversed(self.storage.threads.values()):
+                if other is not run.thread and any(r.status is RunStatus.RUNNING for r in other.runs):
+                    return replace(run, thread=other)
+        return run

@@ -1,0 +1,56 @@
+"""What a deliberate defect is, and how one is declared.
+
+A defect is a subclass of :class:`~reference_impl.multitask.Multitask` that changes one decision; its
+docstring is its description, its name in kebab case its name. It also says which requirements of the
+suite *must* fail on a server that has it, and which *may* as a consequence: that is what makes it a
+test of the suite. (Nothing here imports langgraph: the list is read where only the suite is installed.)
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reference_impl.multitask import Multitask
+
+
+class Defective(Multitask):
+    """A ``Multitask`` with dice, for defects that only show now and then."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.dice = random.Random(seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One deliberate defect; ``must_fail`` and ``may_fail`` are ids of requirements."""
+
+    name: str
+    description: str
+    must_fail: tuple[str, ...]
+    may_fail: tuple[str, ...]
+    made_by: type[Defective]
+
+    def multitask(self, seed: int | None = None) -> Multitask:
+        """A fresh set of decisions that has this defect, for one server."""
+        return self.made_by(seed)
+
+
+REGISTRY: dict[str, Defect] = {}
+
+C = TypeVar("C", bound=type[Defective])
+
+
+def defect(must_fail: Sequence[str], may_fail: Sequence[str] = ()) -> Callable[[C], C]:
+    """Declare a defect."""
+
+    def declare(made_by: C) -> C:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "-", made_by.__name__).lower()
+        description = (made_by.__doc__ or "").strip()
+        REGISTRY[name] = Defect(name, description, tuple(must_fail), tuple(may_fail), made_by)
+        return made_by
+
+    return declare
