@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -149,7 +149,7 @@ class History:
             "dialect": self.dialect,
             "target": self.target,
         }
-        lines = [header, *({"record": r.record, **asdict(r)} for r in self.records), {"end": len(self.records)}]
+        lines = [header, *map(_as_line, self.records), {"end": len(self.records)}]
         path.write_text("".join(json.dumps(line, default=str) + "\n" for line in lines))
 
     @staticmethod
@@ -193,6 +193,10 @@ class History:
             )
         except KeyError as e:
             raise BadHistory(f"{path}: the header lacks {e}") from e
+
+
+def _as_line(record: Record) -> dict[str, Any]:
+    return {"record": record.record, **{name: getattr(record, name) for name in type(record).__slots__}}
 
 
 def _revive(line: dict[str, Any]) -> Record:

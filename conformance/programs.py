@@ -128,16 +128,18 @@ class Together:
 
 @dataclass(frozen=True)
 class Crack:
-    """Send a displacing call around the instant at which a superstep ends.
+    """Send a displacing call around the instant at which a superstep of the run ``of`` ends.
 
     With ``gate``: the gate is opened so that its release meets the call; ``offset_ms`` > 0 sends the
-    call that much after the release is due. Without: the call is sent ``offset_ms`` from now.
+    call that much after the release is due. Without: ``offset_ms`` from the instant at which the
+    superstep that the run is in is due to end, by the pace of those before it.
     """
 
     do: ClassVar[str] = "crack"
     call: Create | Cancel
     offset_ms: float
     gate: str | None = None
+    of: str = "A"
 
 
 @dataclass(frozen=True)

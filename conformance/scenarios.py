@@ -213,7 +213,8 @@ def crack(kind: CrackKind, how: Literal["gate", "quick-5", "quick-20"], trial: i
     """A displacing call around the instant at which a superstep ends.
 
     ``gate``: a gate is released and the call is sent together, swept over -10 … +30 ms around the measured
-    gate latency. ``quick-…``: supersteps of 5 or 20 ms, and the call at a random instant. A second gate
+    gate latency. ``quick-…``: supersteps of 5 or 20 ms, and the call at a random instant around
+    the end of a random one. A second gate
     holds the run later on, so that it certainly cannot have ended by itself.
     """
     family = f"{kind}-crack"
@@ -225,14 +226,15 @@ def crack(kind: CrackKind, how: Literal["gate", "quick-5", "quick-20"], trial: i
     else:
         displacing = Create("B", action, (add(), note("B")), waits=False)
     if how == "gate":
-        script = (add(), gate("g", op="add"), add(), note("A"), gate("late"))
+        script = (add(), gate("g", op="add"), *(add() for _ in range(8)), note("A"), gate("late"))
         offset = -10 + 40 * trial / max(1, trials - 1)
         begun = begun.create("A", "enqueue", *script, waits=False).until_inside("A", "g").crack(displacing, offset, "g")
     else:
-        length = int(how.removeprefix("quick-"))
+        length, drawn = int(how.removeprefix("quick-")), random.Random(f"{seed} {family} {how} {trial}")
         script = (*(add(sleep=length) for _ in range(12)), gate("late"))
-        offset = random.Random(f"{seed} {family} {how} {trial}").uniform(0, 9 * length)
-        begun = begun.create("A", "enqueue", *script, waits=False).until_entered("A", 0).crack(displacing, offset)
+        # A random superstep, late enough that their length is measured, and a random instant around its end.
+        begun = begun.create("A", "enqueue", *script, waits=False).until_entered("A", drawn.randrange(2, 8))
+        begun = begun.crack(displacing, drawn.uniform(-4, 2))
     if kind.startswith("cancel"):
         begun = begun.create("B", "enqueue", add(), note("B"))
     return begun.until_entered("B", 0, needed=False).open("late").until_ended("B", needed=False)

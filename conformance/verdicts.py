@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ def hit_the_crack(history: History) -> bool:
     """
     if not str(history.program["family"]).endswith(CRACK):
         return False
-    told = [r for r in history.of(Told) if r.tag == "A"]
+    told = [r for r in history.of(Told) if r.tag == "A" and r.kind in ("enter", "leave")]
     calls = [
         c
         for c in history.of(Call)
@@ -96,10 +97,14 @@ def hit_the_crack(history: History) -> bool:
         and (c.op == "cancel" or (c.op == "create" and c.request.get("strategy") in ("interrupt", "rollback")))
     ]
     for clock in {r.clock for r in told}:
-        offset = min(r.at - r.t for r in told if r.clock == clock)
-        ends = [r.t + offset for r in told if r.clock == clock and r.kind == "leave"]
-        if any(c.sent <= end <= (c.received or 0) for c in calls for end in ends):
-            return True
+        own = sorted((r for r in told if r.clock == clock), key=lambda r: r.seq)
+        offset = min(r.at - r.t for r in own)
+        for record, following in itertools.zip_longest(own, own[1:]):
+            # The superstep ends, checkpoint and all, between its leaving and the next one's entry.
+            if record.kind == "leave":
+                left, entered = record.t + offset, following.t + offset if following else float("inf")
+                if any(c.sent <= entered and left <= (c.received or 0) for c in calls):
+                    return True
     return False
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from langgraph.store.memory import InMemoryStore
 
 from . import VERSION
 from .checkpoints import CheckpointStore
 from .errors import ApiError
-from .house import House, house_of
+from .house import House
 from .middleware import ApiKey, BodyLimit, Jitter
 from .multitask import Multitask
 from .routes import ROUTERS
@@ -53,10 +51,10 @@ def create_app(
     app = FastAPI(title="Doubletext reference server", version=VERSION, lifespan=_lifespan)
     app.state.house = build_house(graphs, multitask or Multitask(), workers)
     app.state.defect = defect
-    app.router.route_class = _Route
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(ApiError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_middleware(BodyLimit)
     if api_key is not None:
         app.add_middleware(ApiKey, key=api_key)
@@ -90,7 +88,7 @@ def build_house(graphs: Mapping[str, Graph], multitask: Multitask, workers: int)
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
     yield
-    await app.state.house.worker.close()
+    await app.state.house.close()
 
 
 async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -98,21 +96,8 @@ async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG0
     return Response(status_code=error.status) if error.body is None else Json(error.body, error.status)
 
 
-class _Request(Request):
-    """Parses JSON strictly: no NaN, no lone surrogates, which could not be answered or stored either."""
-
-    async def json(self) -> Any:
-        return orjson.loads(await self.body())
-
-
-class _Route(APIRoute):
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            return await handle(_Request(request.scope, request.receive))
-
-        return handler
-
-
-__all__ = ["DEFAULT_WORKERS", "create_app", "house_of"]
+async def _refuse_input(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Say where the input is wrong, and how; not repeat it."""
+    assert isinstance(error, RequestValidationError)
+    detail = [{name: found[name] for name in ("type", "loc", "msg")} for found in error.errors()]
+    return Json({"detail": detail}, 422)

@@ -41,6 +41,13 @@ class House:
     store: BaseStore
     started_at: datetime
 
+    async def close(self) -> None:
+        """Stop what executes, and release everybody who waits for a run."""
+        for thread in self.storage.threads.values():
+            for run in thread.inflight():
+                run.events.close()
+        await self.worker.close()
+
     def assistants(self) -> list[Assistant]:
         return [Assistant(str(uuid.uuid5(ASSISTANT_NAMESPACE, name)), name) for name in self.graphs]
 

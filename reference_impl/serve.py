@@ -71,5 +71,5 @@ class Server(uvicorn.Server):
             print(f"doubletext-reference listening on http://{host}:{self.port}", flush=True)
 
     async def shutdown(self, sockets: Any = None) -> None:
-        await self._app.state.house.worker.close()
+        await self._app.state.house.close()
         await super().shutdown(sockets)

@@ -63,7 +63,9 @@ class EventLog:
             if self.closed:
                 return
             try:
-                await asyncio.wait_for(self._change(), heartbeat)
+                # Not wait_for: it would only begin to listen on the loop's next turn, and miss a change.
+                async with asyncio.timeout(heartbeat):
+                    await self._change()
             except TimeoutError:
                 yield None
 

@@ -85,7 +85,6 @@ class Worker:
         tasks = [execution.task for execution in self._executions.values()]
         for execution in [*self._executions.values()]:
             self.cancel(execution.run)
-            execution.run.events.close()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_GRACE)
 

@@ -5,6 +5,7 @@ what the target did: a lost connection is an observation, not an accident.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from conformance.programs import Action, Create
 
 RUN_TAG = "doubletext_tag"  # names the run in its metadata, so that a lost answer can be attributed
 RECURSION_LIMIT = 500
+MOST_LANES = 24
 MANY = 100  # the largest page that every known server accepts
 SECRET_HEADERS = {"authorization", "x-api-key", "cookie", "proxy-authorization"}
 
@@ -60,21 +62,38 @@ class Garbled(Exception):
 
 
 class Client:
-    """Calls on one target; one instance serves all executions of a check."""
+    """Calls on one target.
 
-    def __init__(self, address: Address) -> None:
+    An execution takes a ``lane``: the cost of a pooled request grows with the connections of its pool, so
+    many small pools serve concurrent executions better than one large one.
+    """
+
+    def __init__(self, address: Address, _verify: ssl.SSLContext | None = None) -> None:
         self.address = address
+        self._verify = _verify or ssl.create_default_context()
+        self._lanes: list[Client] = []
+        self._next = 0
         self.http = httpx.AsyncClient(
             base_url=address.url.rstrip("/"),
             headers=dict(address.headers),
             timeout=httpx.Timeout(address.request_timeout),
-            limits=httpx.Limits(max_connections=512, max_keepalive_connections=128),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=8),
             follow_redirects=False,
             trust_env=False,
+            verify=self._verify,
         )
+
+    def lane(self) -> Client:
+        """One of a bounded number of clients of the same target, in turn."""
+        if len(self._lanes) < MOST_LANES:
+            self._lanes.append(Client(self.address, self._verify))
+        self._next += 1
+        return self._lanes[self._next % len(self._lanes)]
 
     async def close(self) -> None:
         """Close all connections."""
+        for lane in self._lanes:
+            await lane.close()
         await self.http.aclose()
 
     async def send(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +40,7 @@ class Execution:
 
     def __init__(self, session: Session, program: Program) -> None:
         self.session = session
+        self.client = session.client.lane()
         self.program = program
         self.instance = session.next_instance()
         self.recorder = Recorder(session.client.address.redactor(), suffix=self.instance)
@@ -88,7 +91,7 @@ class Execution:
 
     async def _create_threads(self) -> None:
         for name in self.program.threads():
-            call = await self.session.client.create_thread(self.recorder, name)
+            call = await self.client.create_thread(self.recorder, name)
             if not call.ok or call.error:
                 raise TargetLost(f"POST /threads: {call.error or f'answered {call.status}: {str(call.answer)[:200]}'}")
             self.threads[name] = call.answer["thread_id"]
@@ -138,7 +141,7 @@ class Execution:
         return Create(create.tag, create.strategy, steps, create.thread, create.waits)
 
     async def _create(self, create: Create, tasks: anyio.abc.TaskGroup) -> None:
-        call = await self.session.client.create_run(
+        call = await self.client.create_run(
             self.recorder,
             self._scripted(create),
             self.threads[create.thread],
@@ -154,7 +157,7 @@ class Execution:
         self.recorder.add(Remark, at=self.recorder.now(), kind="answered", detail={"tag": create.tag})
 
     async def _burst(self, creates: tuple[Create, ...], tasks: anyio.abc.TaskGroup) -> None:
-        client, via = self.session.client, self.room.via
+        client, via = self.client, self.room.via
         shots = [
             burst.Shot(
                 "POST",
@@ -195,24 +198,25 @@ class Execution:
     async def _cancel(self, move: Cancel) -> None:
         run_id = await self._run_id(move.tag)
         thread = self._thread_of[move.tag]
-        await self.session.client.cancel(
+        await self.client.cancel(
             self.recorder, thread, self.threads[thread], move.tag, run_id, move.action, move.wait
         )
 
     async def _join(self, move: Join, run_id: str) -> None:
         thread = self._thread_of[move.tag]
-        await self.session.client.join(
+        await self.client.join(
             self.recorder, thread, self.threads[thread], move.tag, run_id, move.how, self.session.bounds.settle
         )
 
     async def _crack(self, move: Crack, tasks: anyio.abc.TaskGroup) -> None:
-        call_at = move.offset_ms / 1000
-        gate_at = 0.0
-        if move.gate is not None:
-            call_at += self.session.bounds.release
-            gate_at, call_at = max(0.0, -call_at), max(0.0, call_at)
         if isinstance(move.call, Cancel):
             await self._run_id(move.call.tag)
+        call_at, gate_at = move.offset_ms / 1000, 0.0
+        if move.gate is None:
+            call_at = max(0.0, call_at + self._due(move.of) - self.recorder.now())
+        else:
+            call_at += self.session.bounds.release
+            gate_at, call_at = max(0.0, -call_at), max(0.0, call_at)
 
         async def release() -> None:
             await anyio.sleep(gate_at)
@@ -227,8 +231,15 @@ class Execution:
             else:
                 await self._create(move.call, tasks)
 
+    def _due(self, tag: str) -> float:
+        """When the superstep that the run is in is due to end: as long after its entry as those before it."""
+        entered = [r.at for r in self.recorder.records if isinstance(r, Told) and r.tag == tag and r.kind == "enter"]
+        if len(entered) < 2:
+            return self.recorder.now()
+        return entered[-1] + statistics.median(b - a for a, b in itertools.pairwise(entered))
+
     async def _read(self, thread: str, deep: bool, phase: str = "body") -> None:
-        client, thread_id = self.session.client, self.threads[thread]
+        client, thread_id = self.client, self.threads[thread]
         await client.list_runs(self.recorder, thread, thread_id, phase)
         await client.get_thread(self.recorder, thread, thread_id, phase)
         if deep:
@@ -293,7 +304,7 @@ class Execution:
         run_id, thread = await self._run_id(tag), self._thread_of[tag]
         end, pause = self.recorder.now() + deadline, 0.01
         while True:
-            call = await self.session.client.get_run(self.recorder, thread, self.threads[thread], tag, run_id)
+            call = await self.client.get_run(self.recorder, thread, self.threads[thread], tag, run_id)
             if call.status == 404 and good(None):
                 return True
             if call.ok and not call.error and good(call.answer["status"]):
@@ -308,7 +319,7 @@ class Execution:
         if tag in self.runs:
             return self.runs[tag]
         thread = self._thread_of[tag]
-        call = await self.session.client.list_runs(self.recorder, thread, self.threads[thread])
+        call = await self.client.list_runs(self.recorder, thread, self.threads[thread])
         if call.ok and not call.error:
             for run in call.answer:
                 if run["tag"] == tag:
@@ -337,7 +348,7 @@ class Execution:
             await self._settle_thread(name, deadline)
 
     async def _settle_thread(self, name: str, deadline: float) -> None:
-        client, thread_id = self.session.client, self.threads[name]
+        client, thread_id = self.client, self.threads[name]
         since, pause = self.recorder.now(), 0.015
         while True:
             runs = await client.list_runs(self.recorder, name, thread_id, "settle")
@@ -373,12 +384,12 @@ class Execution:
             await self._read(name, deep=True, phase="final")
             for tag, run_id in self.runs.items():
                 if self._thread_of[tag] == name:
-                    await self.session.client.get_run(self.recorder, name, thread_id, tag, run_id, "final")
+                    await self.client.get_run(self.recorder, name, thread_id, tag, run_id, "final")
 
     async def _clean_up(self) -> None:
         await self.room.close()
         for thread_id in self.threads.values():
-            if await self.session.client.delete_thread(thread_id):
+            if await self.client.delete_thread(thread_id):
                 self.session.threads.discard(thread_id)
 
 

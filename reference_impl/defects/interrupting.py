@@ -9,6 +9,7 @@ from dataclasses import replace
 from reference_impl.multitask import INTERRUPTED, Accepted, Admission, Ending, Failure
 from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread, ThreadStatus
 
+from .hosts import ExecutesInAnothersName
 from .registry import Defective, defect
 from .surgery import before, rewind
 
@@ -76,12 +77,11 @@ class StopsAtLeisure(Defective):
     must_fail=["interrupt.no-injection", "interrupt.status"],
     may_fail=["displaced.stops", "interrupt.builds-on", "run.status-legal", "thread.no-lost-update"],
 )
-class InjectedIntoTheRunning(Defective):
+class InjectedIntoTheRunning(ExecutesInAnothersName):
     """The new input is given to the run that executes, which goes on with it under its own id."""
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(seed)
-        self._host: dict[Run, Run] = {}
         self._absorbed: set[Run] = set()
 
     def carry_out(self, admission: Admission, thread: Thread, spec: RunSpec) -> Run:
@@ -94,17 +94,14 @@ class InjectedIntoTheRunning(Defective):
             self.worker.cancel(run)
         waiting = [run for run in thread.inflight() if run not in executing]
         new = super().carry_out(Accepted(displaced=waiting), thread, spec)
-        self._host[new] = self.writes_as(executing[0])
+        self.host[new] = self.writes_as(executing[0])
         return new
-
-    def writes_as(self, run: Run) -> Run:
-        return self._host.get(run, run)
 
     def finish(self, run: Run, ending: Ending, output: bytes, failure: Failure | None) -> None:
         if run in self._absorbed:
             return  # it goes on, as the run that was injected
         super().finish(run, ending, output, failure)
-        if host := self._host.get(run):
+        if host := self.host.get(run):
             for other in [r for r in self._absorbed if self.writes_as(r) is host and r.inflight]:
                 super().finish(other, ending, output, failure)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reference_impl.multitask import DELETED, Admission, Ending, Failure
+from reference_impl.multitask import DELETED, Admission
 from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread
 
+from .hosts import ExecutesInAnothersName
 from .registry import Defective, defect
 
 
@@ -104,38 +105,22 @@ class StuckPending(Defective):
     must_fail=["enqueue.separate-run"],
     may_fail=["run.terminal-is-final", "run.final-when-read", "thread.no-lost-update", "checkpoint.lineage"],
 )
-class MergedIntoTheFirst(Defective):
+class MergedIntoTheFirst(ExecutesInAnothersName):
     """An enqueued run executes as a part of the run that it waited for, under that one's id."""
-
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self._host: dict[Run, Run] = {}
 
     def append(self, thread: Thread, spec: RunSpec) -> Run:
         inflight = thread.inflight()
         run = super().append(thread, spec)
         if inflight and spec.strategy is Strategy.ENQUEUE:
-            self._host[run] = self.writes_as(inflight[0])
+            self.host[run] = self.writes_as(inflight[0])
         return run
-
-    def writes_as(self, run: Run) -> Run:
-        return self._host.get(run, run)
-
-    def begin(self, run: Run) -> None:
-        super().begin(run)
-        self.checkpoints.entitle(self.writes_as(run).run_id)
-
-    def finish(self, run: Run, ending: Ending, output: bytes, failure: Failure | None) -> None:
-        super().finish(run, ending, output, failure)
-        self.checkpoints.revoke(self.writes_as(run).run_id)
 
 
 @defect(
-    must_fail=["enqueue.separate-run"],
+    must_fail=["enqueue.separate-run", "enqueue.conserves-input"],
     may_fail=[
         "enqueue.first-completes",
         "enqueue.fifo",
-        "enqueue.conserves-input",
         "run.terminal-is-final",
         "run.final-when-read",
         "run.status-legal",
@@ -144,7 +129,7 @@ class MergedIntoTheFirst(Defective):
     ],
 )
 class SharedRunId(Defective):
-    """A run that is enqueued gets the id of the run that it waits for."""
+    """A run that is enqueued gets the id of the run that it waits for, and is taken for its retry."""
 
     def new_run_id(self, thread: Thread) -> str:
         inflight = thread.inflight()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from reference_impl.house import house_of
 from reference_impl.schemas import AssistantSearch
 
 from .responses import Json
+from .router import Router
 
-router = APIRouter(prefix="/assistants", tags=["Assistants"])
+router = Router(prefix="/assistants", tags=["Assistants"])
 
 
 @router.post("/search", response_model=None)

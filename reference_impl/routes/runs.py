@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from fastapi.responses import Response
 
 from reference_impl.errors import NotFound
@@ -15,8 +15,9 @@ from reference_impl.storage import Run, RunStatus
 from reference_impl.views import run_view
 
 from .responses import EventStream, Json, still_there
+from .router import Router
 
-router = APIRouter(tags=["Thread Runs"])
+router = Router(tags=["Thread Runs"])
 
 CANCEL_WAIT: Final = 30.0
 """Seconds after which ``cancel?wait=true`` answers even if the run's code still executes."""

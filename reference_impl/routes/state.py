@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import InvalidUpdateError
 from langgraph.types import StateSnapshot
@@ -17,8 +17,9 @@ from reference_impl.storage import Thread
 from reference_impl.views import state_view
 
 from .responses import Json
+from .router import Router
 
-router = APIRouter(prefix="/threads/{thread_id}", tags=["Threads"])
+router = Router(prefix="/threads/{thread_id}", tags=["Threads"])
 
 
 def _place(thread: Thread, checkpoint_id: str | None = None) -> RunnableConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from reference_impl.house import House, house_of
@@ -13,9 +13,10 @@ from reference_impl.storage import Run
 from reference_impl.views import run_view
 
 from .responses import EventStream, Json
+from .router import Router
 from .runs import answer_when_over, location, stream_of
 
-router = APIRouter(prefix="/runs", tags=["Stateless Runs"])
+router = Router(prefix="/runs", tags=["Stateless Runs"])
 
 _cleaning: set[asyncio.Task[None]] = set()  # asyncio itself only holds its tasks weakly
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from langgraph.store.base import Item
 
@@ -13,8 +13,9 @@ from reference_impl.house import house_of
 from reference_impl.schemas import NamespaceSearch, StoreDelete, StorePut, StoreSearch
 
 from .responses import Json
+from .router import Router
 
-router = APIRouter(prefix="/store", tags=["Store"])
+router = Router(prefix="/store", tags=["Store"])
 
 
 def _view(item: Item) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from reference_impl import VERSION
 
 from .responses import Json
+from .router import Router
 
-router = APIRouter(tags=["System"])
+router = Router(tags=["System"])
 
 
 @router.get("/ok", response_model=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from reference_impl.house import House, house_of
@@ -13,9 +13,10 @@ from reference_impl.storage import Thread
 from reference_impl.views import thread_view
 
 from .responses import Json
+from .router import Router
 from .state import current_state
 
-router = APIRouter(prefix="/threads", tags=["Threads"])
+router = Router(prefix="/threads", tags=["Threads"])
 
 
 async def _view(house: House, thread: Thread) -> dict[str, object]:

@@ -3,8 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-
-from .serving import Bench, bench
+from reference_serving import Bench, bench
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from langgraph_sdk.errors import ConflictError, NotFoundError
-
-from .gated import script
-from .serving import Bench, bench
+from reference_gated import script
+from reference_serving import Bench, bench
 
 pytestmark = pytest.mark.anyio
 

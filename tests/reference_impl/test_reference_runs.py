@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from langgraph_sdk.errors import NotFoundError
-
-from .gated import script
-from .serving import Bench, bench
+from reference_gated import script
+from reference_serving import Bench, bench
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +71,7 @@ async def test_who_waits_for_a_displaced_run_is_told(server: Bench, strategy: st
     first = (await server.sdk.runs.list(thread))[0]["run_id"]
     joining = asyncio.create_task(server.http.get(f"{path}/{first}/join"))
     streaming = asyncio.create_task(server.http.get(f"{path}/{first}/stream"))
+    await server.readers(thread, first, 3)
     await server.start(thread, "B", "say", multitask_strategy=strategy)
     answers = [(await waiting).json(), (await joining).json()]
     expected = "RunInterrupted" if strategy == "interrupt" else "RunRolledBack"
@@ -187,7 +187,7 @@ async def test_deleting_the_executing_run(server: Bench) -> None:
     first = await server.hold(thread, "A", "say", "gate g", "say")
     second = await server.start(thread, "B", "say")
     joining = asyncio.create_task(server.http.get(f"/threads/{thread}/runs/{first}/join"))
-    await asyncio.sleep(0)
+    await server.readers(thread, first, 1)
     await server.sdk.runs.delete(thread, first)
     assert (await joining).json()["__error__"]["error"] == "RunDeleted"
     await server.over(thread, second)

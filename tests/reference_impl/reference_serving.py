@@ -11,12 +11,11 @@ from typing import Any
 import httpx
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
+from reference_gated import Gates, build, script
 
 from reference_impl.app import create_app
 from reference_impl.house import House
 from reference_impl.serve import Server
-
-from .gated import Gates, build, script
 
 
 @asynccontextmanager
@@ -24,7 +23,7 @@ async def running(app: Any, port: int = 0) -> AsyncIterator[str]:
     """Serve an application until the block is left; yields the base URL."""
     server = Server(app, "127.0.0.1", port)
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110  (uvicorn has no event for it)
         await asyncio.sleep(0.001)
     try:
         yield f"http://127.0.0.1:{server.port}"
@@ -60,6 +59,12 @@ class Bench:
     async def over(self, thread: str, run: str) -> Any:
         """Wait for the end of a run; its final values."""
         return await self.sdk.runs.join(thread, run)
+
+    async def readers(self, thread: str, run: str, count: int) -> None:
+        """Return when so many clients wait for the run or read its stream."""
+        log = self.house.storage.run(thread, run).events
+        while len(log._waiting) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
     async def log(self, thread: str) -> list[str]:
         values = (await self.sdk.threads.get_state(thread))["values"]

@@ -7,9 +7,8 @@ from collections import Counter
 
 import pytest
 from langgraph_sdk.errors import ConflictError
-
-from .gated import script
-from .serving import Bench
+from reference_gated import script
+from reference_serving import Bench
 
 pytestmark = pytest.mark.anyio
 

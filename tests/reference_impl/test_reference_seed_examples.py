@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph_sdk import errors
+from reference_gated import Gate
+from reference_serving import running
 
 from reference_impl.app import create_app
-
-from .gated import Gate
-from .serving import running
 
 pytestmark = pytest.mark.anyio
 

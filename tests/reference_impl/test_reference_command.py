@@ -13,6 +13,10 @@ from pathlib import Path
 
 import httpx
 
+import reference_impl
+
+ROOT = Path(reference_impl.__file__).parents[1]
+
 GRAPH = """
 import asyncio
 from typing import TypedDict
@@ -40,6 +44,7 @@ def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=ROOT,
     )
     assert process.stdout
     line = process.stdout.readline()
@@ -77,7 +82,11 @@ def test_serve_hold_release_and_stop(tmp_path: Path) -> None:
 def test_wrong_arguments() -> None:
     for arguments in ([], ["--graph", "x"], ["--graph", "x=nowhere:graph"], ["--graph", "x=json:dumps"]):
         process = subprocess.run(
-            [sys.executable, "-m", "reference_impl", *arguments], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "reference_impl", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
         )
         assert process.returncode == 2
         assert "Traceback" not in process.stderr
@@ -86,6 +95,7 @@ def test_wrong_arguments() -> None:
         capture_output=True,
         text=True,
         check=False,
+        cwd=ROOT,
     )
     assert process.returncode == 2
     assert "no-strategy" in process.stderr
