@@ -21,7 +21,7 @@ from conformance.history import History, Remark
 from conformance.programs import Program
 from conformance.requirements import REGISTRY
 from conformance.scenarios import all_programs
-from conformance.verdicts import Tally, exit_code, judge
+from conformance.verdicts import Tally, decide, judge
 
 ROUNDS = 3  # inconclusive programs are tried again so often
 MOST_LOST = 3  # so many programs in a row that cannot even create a thread: the target is gone
@@ -146,16 +146,17 @@ class Check:
         reached = not any(r.kind == "not-reached" for r in history.of(Remark))
         self._tell(events.Executed(history.name, self._done, self._planned, violated, reached))
 
-    def outcome(self) -> events.Outcome:
-        """What is known so far; told to the listeners."""
+    def outcome(self, exit_code: int | None = None) -> events.Outcome:
+        """What is known so far, told to the listeners; ``exit_code`` where the verdicts do not decide it."""
         if not self._finished and self._lost is None:
             for family in {p.family for p in self.programs()} - set(self.tally.trials):
                 self.tally.could_not_run.setdefault(family, "the check was broken off")
         results = tuple(self.tally.conclude())
+        decided = decide(results, self.plan.options.strict, self._lost is not None)
         outcome = events.Outcome(
             target=self.target,
             results=results,
-            exit_code=exit_code(results, self.plan.options.strict, self._lost is not None),
+            exit_code=decided if exit_code is None else exit_code,
             started=self._started,
             duration_s=round(time.monotonic() - self._start, 3),
             seed=self.plan.seed,

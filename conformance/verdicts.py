@@ -211,7 +211,7 @@ class Tally:
         return "inconclusive", missing
 
 
-def exit_code(results: Sequence[Result], strict: bool, lost: bool) -> int:
+def decide(results: Sequence[Result], strict: bool, lost: bool) -> int:
     """Rule 2: a MUST fails: 1; else target or harness: 4; else anything left open: 3; else 0."""
     weighing = {Level.MUST, Level.SHOULD} if strict else {Level.MUST}
     if any(r.verdict == "fail" and r.requirement.level in weighing for r in results):

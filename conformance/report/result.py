@@ -1,0 +1,115 @@
+"""``result.json``, schema version 1: the one source of every other report's numbers."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from conformance import __version__
+from conformance.driver import history_file
+from conformance.events import Event, Outcome
+from conformance.verdicts import Found, Result
+
+MOST_VIOLATIONS = 10  # of one requirement; ``failed`` counts them all
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema that every result validates against."""
+    text = files("conformance.report").joinpath("result.schema.json").read_text()
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def message(result: Result, found: Found) -> str:
+    """A failure in words (rule 10): requirement, sentence, expected, observed, facts in order."""
+    lines = [
+        f"{result.requirement.id} ({result.requirement.level}): {result.requirement.statement}",
+        f"expected: {found.violation.expected}",
+        f"observed: {found.violation.observed}",
+        "because:",
+        *(f"  {i}. {fact}" for i, fact in enumerate(found.violation.proof, 1)),
+        f"seen in: {found.program}; failed {result.failed} of {result.exercised} times ({result.rate})",
+    ]
+    return "\n".join(lines)
+
+
+def replay_command(outcome: Outcome, result: Result) -> str:
+    """How to run it again."""
+    url = str(outcome.target.get("url", ""))
+    return f"doubletext check {shlex.quote(url)} --only {result.requirement.id} --seed {outcome.seed}"
+
+
+def to_json(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as the value of ``result.json``."""
+    target = outcome.target
+    counted = Counter(r.verdict for r in outcome.results)
+    return {
+        "schema": 1,
+        "tool": {"name": "doubletext", "version": __version__},
+        "started": outcome.started,
+        "duration_s": outcome.duration_s,
+        "seed": outcome.seed,
+        "target": {
+            "url": target.get("url"),
+            "server": target.get("server"),
+            "version": target.get("version"),
+            "assistant": target.get("assistant"),
+            "gate": target.get("gate"),
+            "dialect": target.get("dialect", {}),
+        },
+        "requirements": [_requirement(outcome, r) for r in outcome.results],
+        "summary": {
+            "pass": counted["pass"],
+            "fail": counted["fail"],
+            "inconclusive": counted["inconclusive"],
+            "not_applicable": counted["not-applicable"],
+            "could_not_run": counted["could-not-run"],
+            "harness_error": counted["harness-error"],
+            "hazards": sum(1 for r in outcome.results if r.hazard is not None),
+        },
+        "exit_code": outcome.exit_code,
+    }
+
+
+def _requirement(outcome: Outcome, result: Result) -> dict[str, Any]:
+    requirement = result.requirement
+    return {
+        "id": requirement.id,
+        "level": str(requirement.level),
+        "statement": requirement.statement,
+        "source": requirement.source,
+        "verdict": result.verdict,
+        "why": result.why,
+        "hazard": result.hazard,
+        "policy": result.policy,
+        "exercised": result.exercised,
+        "overlap": result.overlap,
+        "failed": result.failed,
+        "rate": result.rate,
+        "violations": [
+            {
+                "message": message(result, found),
+                "expected": found.violation.expected,
+                "observed": found.violation.observed,
+                "proof": [str(fact) for fact in found.violation.proof],
+                "history": f"histories/{history_file(found.instance)}",
+                "replay": replay_command(outcome, result),
+            }
+            for found in result.found[:MOST_VIOLATIONS]
+        ],
+    }
+
+
+class JsonReport:
+    """Writes ``result.json``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "result.json"
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Outcome):
+            self._file.write_text(json.dumps(to_json(event), indent=1, ensure_ascii=False) + "\n")
