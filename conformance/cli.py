@@ -31,20 +31,32 @@ def common_options(function: F) -> F:
     """The options that every command with a target has; each has a twin in ``[tool.doubletext]``."""
     for option in reversed(
         [
-            click.option("--assistant", metavar="ID", help="The assistant that runs the probe graph (default: doubletext)."),
+            click.option(
+                "--assistant",
+                metavar="ID",
+                help="The assistant that runs the probe graph (default: doubletext).",
+            ),
             click.option("-H", "--header", multiple=True, metavar="'NAME: VALUE'", help="Sent with every request."),
             click.option("--api-key", metavar="KEY", help="Sent as x-api-key; also from DOUBLETEXT_API_KEY."),
             click.option("--dialect", metavar="NAME-or-FILE", help="How this kind of server legitimately differs."),
             click.option("--only", multiple=True, metavar="GLOB", help="Only requirements whose id matches."),
             click.option("--skip", multiple=True, metavar="GLOB", help="Not those whose id matches."),
             click.option("--repeat", type=int, metavar="N", help="Execute every program N times."),
-            click.option("--parallel", type=int, metavar="N", help="Programs at once (default: what the target takes)."),
+            click.option(
+                "--parallel", type=int, metavar="N", help="Programs at once (default: what the target takes)."
+            ),
             click.option("--strict", is_flag=True, default=None, help="A violated SHOULD fails the check too."),
             click.option("--request-timeout", type=float, metavar="S", help="Bound of one request (default: 10)."),
             click.option("--settle-timeout", type=float, metavar="S", help="By when everything must have ended."),
-            click.option("--seed", type=int, metavar="N", help="Order and random instants (default: drawn, and shown)."),
+            click.option(
+                "--seed", type=int, metavar="N", help="Order and random instants (default: drawn, and shown)."
+            ),
             click.option("--report", metavar="LIST", help="json,junit (default: json)."),
-            click.option("--report-dir", metavar="DIR", help="Where reports and histories go (default: doubletext-report)."),
+            click.option(
+                "--report-dir",
+                metavar="DIR",
+                help="Where reports and histories go (default: doubletext-report).",
+            ),
             click.option("--quiet", is_flag=True, default=None, help="Failures and the last line only."),
             click.option("--no-color", is_flag=True, default=None, help="No colour; NO_COLOR is respected too."),
         ]
@@ -101,7 +113,7 @@ def run_check(url: str, options: Options, cracks: int = 30) -> int:
     folder = Path(options.report_dir)
     histories = prepare(folder)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
-    plan = Plan(url, options, find_dialect(options.dialect), seed, cracks, histories)
+    plan = Plan(url, options, find_dialect(options.dialect), seed, cracks, histories=histories)
     console = Console(no_color=options.no_color or None, highlight=False, soft_wrap=False)
     terminal = TerminalReport(console, options.quiet)
     writers = {"json": JsonReport(folder), "junit": JunitReport(folder, options.strict)}
@@ -151,14 +163,21 @@ def list_(as_json: bool, defects: bool) -> None:
         from reference_impl.defects import all_defects
 
         rows = [
-            {"name": d.name, "description": d.description, "must_fail": list(d.must_fail), "may_fail": list(d.may_fail)}
+            {
+                "name": d.name,
+                "description": d.description,
+                "must_fail": list(d.must_fail),
+                "may_fail": list(d.may_fail),
+            }
             for d in all_defects()
         ]
         if as_json:
             click.echo(json.dumps(rows, indent=1))
         else:
             for row in rows:
-                click.echo(f"{row['name']}: {row['description']} (must fail {', '.join(row['must_fail']) or 'nothing'})")
+                click.echo(
+                    f"{row['name']}: {row['description']} (must fail {', '.join(row['must_fail']) or 'nothing'})"
+                )
         return
     if as_json:
         click.echo(json.dumps([_described(r) for r in REGISTRY.values()], indent=1, ensure_ascii=False))
@@ -207,7 +226,14 @@ def explain(id: str) -> None:
 @click.option("--database", default=None, metavar="URL", help="In memory only, in this version.")
 @click.option("--defect", default=None, metavar="NAME", help="A deliberately broken server: see list --defects.")
 @click.option("--api-key", default=None, metavar="KEY", help="Refuse requests without it.")
-def serve(host: str, port: int, graphs: tuple[str, ...], database: str | None, defect: str | None, api_key: str | None) -> None:
+def serve(
+    host: str,
+    port: int,
+    graphs: tuple[str, ...],
+    database: str | None,
+    defect: str | None,
+    api_key: str | None,
+) -> None:
     """The reference server, with the probe graph."""
     import os
 
@@ -238,7 +264,10 @@ def _check_defect(name: str) -> None:
     names = [d.name for d in all_defects()]
     if name not in names:
         near = difflib.get_close_matches(name, names, 3, 0.3)
-        _fail(f"no defect {name!r}; {'did you mean ' + ', '.join(near) + '?' if near else 'see list --defects'}", USAGE)
+        _fail(
+            f"no defect {name!r}; {'did you mean ' + ', '.join(near) + '?' if near else 'see list --defects'}",
+            USAGE,
+        )
 
 
 @main.command()

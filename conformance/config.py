@@ -141,5 +141,6 @@ class Plan:
     options: Options
     dialect: Dialect
     seed: int
-    cracks: int = 30
+    cracks: int = 30  # trials for each displacing call and each way to hit the end of a superstep
+    rounds: int = 3  # inconclusive programs are tried again so often
     histories: Path | None = None

@@ -23,7 +23,6 @@ from conformance.requirements import REGISTRY
 from conformance.scenarios import all_programs
 from conformance.verdicts import Tally, decide, judge
 
-ROUNDS = 3  # inconclusive programs are tried again so often
 MOST_LOST = 3  # so many programs in a row that cannot even create a thread: the target is gone
 
 
@@ -76,7 +75,11 @@ class Check:
                 )
                 session = surveyed.session
                 session.target = {**session.target, "url": address.shown, "assistant": options.assistant}
-                self.target = {**session.target, "gate": session.transport, "dialect": self.plan.dialect.to_json()}
+                self.target = {
+                    **session.target,
+                    "gate": session.transport,
+                    "dialect": self.plan.dialect.to_json(),
+                }
                 await self._all(session, options.parallel or surveyed.slots)
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(10):
@@ -90,7 +93,7 @@ class Check:
         slot = anyio.CapacityLimiter(parallel)
         try:
             await self._round(session, programs, slot)
-            for _ in range(ROUNDS):
+            for _ in range(self.plan.rounds):
                 again = self._inconclusive(programs)
                 if not again or self._lost:
                     break

@@ -171,6 +171,16 @@ class Run:
                 return i
         return len(self.script)
 
+    @cached_property
+    def effect_by(self) -> float:
+        """The instant by which its create had certainly taken effect: answered, listed, or executing."""
+        instants = [self.create.until, *(r.at for r in self.told[:1])]
+        for call in self.thread.lists:
+            if call.received is not None and any(row["tag"] == self.tag for row in call.answer):
+                instants.append(call.received)
+                break
+        return min(instants)
+
     # --- its fate ----------------------------------------------------------------------------------
 
     @cached_property
@@ -208,9 +218,8 @@ class Run:
             kind = self._ends(call)
             if kind is None or call.until < self.create.sent:
                 continue
-            if (ended := self.ended_at) is not None and ended.call.received is not None:
-                if ended.call.received <= call.sent:
-                    continue
+            if self.ended_before(call.sent):
+                continue
             found.append(Displacement(call, kind, None))
         return [Displacement(d.call, d.kind, self._must(d.call, found)) for d in found]
 
@@ -273,12 +282,12 @@ class Run:
         return instant
 
     def held_over(self, call: Call) -> bool:
-        """Accepted before ``call`` was sent, and held by a gate until it was answered."""
-        return self.accepted and self.create.until <= call.sent and self.cannot_end_before >= call.until
+        """Accepted before ``call`` was sent, and held by a gate until it had taken effect."""
+        return self.accepted and self.effect_by <= call.sent and self.cannot_end_before >= self.thread.effect_by(call)
 
     def held_at(self, instant: float) -> Fact | None:
         """Proof that it was inflight at that instant: a gate held it, and nothing else can have ended it."""
-        if not self.accepted or self.create.until > instant or self.cannot_end_before < instant:
+        if not self.accepted or self.effect_by > instant or self.cannot_end_before < instant:
             return None
         if self.ended_before(instant) or any(d.call.sent < instant for d in self.displacements):
             return None
@@ -287,13 +296,14 @@ class Run:
 
     def _held_over(self, call: Call, enders: Sequence[Call]) -> Fact | None:
         """It was inflight during the whole call, because a gate held it and nothing else ended it."""
-        if not self.accepted or self.create.until > call.sent or call.received is None:
+        effect = self.thread.effect_by(call)
+        if not self.accepted or self.effect_by > call.sent or effect == NEVER:
             return None
-        if self.cannot_end_before < call.received:
+        if self.cannot_end_before < effect:
             return None
-        if any(e is not call and e.sent < call.received for e in enders):
+        if any(e is not call and e.sent < effect for e in enders):
             return None
-        if self.ended_before(call.received):
+        if self.ended_before(effect):
             return None
         gates = [s["gate"] for s in self.script if "gate" in s]
         opened = [g for g in (self.thread.facts.gates.get(k) for k in gates) if g is not None]
@@ -303,8 +313,8 @@ class Run:
         where = f", inside its superstep {inside[-1].step} since {ms(inside[-1].at)}" if inside else ""
         cites = (self.create.n, *(r.n for r in inside[-1:]), *((last.n,) if last is not None else ()))
         text = (
-            f"{self.tag} was inflight while {call.op} {call.tag} was answered: accepted at "
-            f"{ms(self.create.until)}{where}, and its gate {gates[-1] if gates else ''!r} was closed {until}"
+            f"{self.tag} was inflight while {call.op} {call.tag} took effect: accepted by "
+            f"{ms(self.effect_by)}{where}, and its gate {gates[-1] if gates else ''!r} was closed {until}"
         )
         return Fact(text, cites)
 
@@ -313,14 +323,14 @@ class Run:
         held = self._held_over(call, [d.call for d in self.displacements])
         if held is not None:
             return held
-        if not self.accepted or self.create.until > call.sent or call.received is None:
+        if not self.accepted or self.effect_by > call.sent:
             return None
         for listing in self.thread.lists:
-            if listing.sent < call.received:
+            if listing.sent < call.sent:
                 continue
             rows = {row["tag"]: row["status"] for row in listing.answer}
             if rows.get(self.tag) in INFLIGHT and call.tag in rows:
-                text = f"one list, asked after {call.tag}'s answer, shows {self.tag} {rows[self.tag]} beside {call.tag}"
+                text = f"one list shows {call.tag} and, beside it, {self.tag} still {rows[self.tag]}"
                 return Fact(text, (listing.n, call.n))
         return None
 
@@ -374,6 +384,12 @@ class Thread:
     def settled(self) -> bool:
         """Everything on it ended within the deadline."""
         return self.epilogue is not None and self.epilogue.settled
+
+    def effect_by(self, call: Call) -> float:
+        """The instant by which the call had certainly taken effect."""
+        if call.op == "create" and call.tag in self.runs and self.runs[call.tag].accepted:
+            return self.runs[call.tag].effect_by
+        return call.until
 
     def default_displaces(self, call: Call) -> Kind | None:
         """What a create without strategy may do to others: whatever it did."""

@@ -169,9 +169,7 @@ class History:
             raise BadHistory(f"{path}: not a history: its first line has no 'doubletext-history'")
         header, *body = lines
         if header["doubletext-history"] != SCHEMA:
-            raise BadHistory(
-                f"{path}: schema {header['doubletext-history']}; this version reads schema {SCHEMA} only"
-            )
+            raise BadHistory(f"{path}: schema {header['doubletext-history']}; this version reads schema {SCHEMA} only")
         if not body or not isinstance(body[-1], dict) or body[-1].get("end") != len(body) - 1:
             raise BadHistory(f"{path}: truncated: the footer with the number of records is missing or differs")
         records = []

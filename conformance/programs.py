@@ -97,9 +97,10 @@ class Until:
     """Wait until something is known, boundedly; where it never comes, the rest is not executed.
 
     ``inside``: the run waits at the gate ``value`` · ``entered``, ``left``: its superstep ``value`` was ·
-    ``answered``: its create was answered · ``ended``: it was read as terminal or gone · ``stopped``: its
-    cancellation was announced (or, if it never started, the run ``value`` has), or the stop deadline has
-    passed · ``status``: read with status ``value`` ·
+    ``answered``: its create was answered (or the stop deadline has passed: some answer at the run's end) ·
+    ``ended``: it was read as terminal or gone · ``stopped``: its cancellation was announced (or, if it
+    never started, the run ``value`` has), or the stop deadline has passed · ``status``: read with status
+    ``value`` ·
     ``steady``: no further run has started for ``value`` seconds (of all runs; ``tag`` is empty).
     """
 

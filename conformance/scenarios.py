@@ -169,15 +169,17 @@ def default(earlier: bool) -> Program:
 def two_threads(strategy: Strategy) -> Program:
     """What happens on thread ``t`` while another thread's run is held, and the other way round."""
     begun = program(_name("two-threads", strategy), "two-threads")
-    begun = begun.create("X", "enqueue", add(), gate("x"), emit(), thread="u", waits=False).until_inside("X", "x", needed=False)
+    begun = begun.create("X", "enqueue", add(), gate("x"), emit(), thread="u", waits=False).until_inside(
+        "X", "x", needed=False
+    )
     begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g", needed=False)
     begun = begun.create("B", strategy, *SHORT).create("Y", "enqueue", *SHORT, thread="u").read().read("u")
     if strategy in DISPLACING:
         begun = begun.until_stopped("A", "B")
     begun = begun.open("g").until_ended("A", needed=False).open("x").until_ended("X", "Y", needed=False)
-    # Thread u is idle again, t may be anything: a reject there is nobody else's business.
+    # A third thread is new and idle, whatever t is busy with: a reject there is nobody else's business.
     begun = begun.create("H", "enqueue", gate("h"), waits=False).until_inside("H", "h", needed=False)
-    return begun.create("Z", "reject", emit(), thread="u").until_ended("Z", needed=False).open("h")
+    return begun.create("Z", "reject", emit(), thread="v").until_ended("Z", needed=False).open("h")
 
 
 def zombie(strategy: Action, how: Literal["swallows", "blocks"], effects: bool) -> Program:
@@ -201,7 +203,9 @@ def rollback_effect() -> Program:
 
 def interrupt_tool_call() -> Program:
     """An interrupt between a tool call and its result."""
-    begun = program("interrupt-tool-call").create("A", "enqueue", call_tool("x"), gate("g"), tool_result("x"), waits=False)
+    begun = program("interrupt-tool-call").create(
+        "A", "enqueue", call_tool("x"), gate("g"), tool_result("x"), waits=False
+    )
     return _second(begun.until_inside("A", "g"), "interrupt")
 
 
@@ -245,19 +249,21 @@ def all_programs(seed: int, cracks: int = 30) -> list[Program]:
     programs: list[Program] = []
     for strategy in STRATEGIES:
         for earlier in (False, True):
-            programs += [while_running(strategy, where, earlier) for where in ("first", "middle", "last")]  # type: ignore[arg-type]
+            programs += [while_running(strategy, where, earlier) for where in ("first", "middle", "last")]
             programs.append(while_pending(strategy, earlier))
             programs += [after_end(strategy, failed, earlier) for failed in (False, True)]
-        programs += [while_joined(strategy, how, started) for how in ("join", "stream") for started in (True, False)]  # type: ignore[arg-type]
+        programs += [while_joined(strategy, how, started) for how in ("join", "stream") for started in (True, False)]
         programs += [after_earlier(strategy), two_threads(strategy)]
         programs += [burst(strategy, size, busy) for size in (2, 10) for busy in (False, True)]
     programs += [three_runs(b, c) for b in STRATEGIES for c in STRATEGIES]
     programs += [burst("mixed", size, busy) for size in (2, 10) for busy in (False, True)]
     programs += [queue(3), queue(6), queue_behind_failure(), default(False), default(True)]
     programs += [queued_displaced(a) for a in DISPLACING]
-    programs += [zombie(a, how, effects) for a in DISPLACING for how in ("swallows", "blocks") for effects in (False, True)]  # type: ignore[arg-type]
+    programs += [
+        zombie(a, how, effects) for a in DISPLACING for how in ("swallows", "blocks") for effects in (False, True)
+    ]
     programs += [rollback_effect(), interrupt_tool_call()]
     for kind in CRACK_KINDS:
         for how in ("gate", "quick-5", "quick-20"):
-            programs += [crack(kind, how, trial, cracks, seed) for trial in range(cracks)]  # type: ignore[arg-type]
+            programs += [crack(kind, how, trial, cracks, seed) for trial in range(cracks)]
     return programs

@@ -221,4 +221,3 @@ def decide(results: Sequence[Result], strict: bool, lost: bool) -> int:
     if any(r.verdict in ("inconclusive", "could-not-run") for r in results):
         return 3
     return 0
-

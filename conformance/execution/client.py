@@ -73,6 +73,7 @@ class Client:
         self._verify = _verify or ssl.create_default_context()
         self._lanes: list[Client] = []
         self._next = 0
+        self._history_by_get = False
         self.http = httpx.AsyncClient(
             base_url=address.url.rstrip("/"),
             headers=dict(address.headers),
@@ -167,9 +168,7 @@ class Client:
             body["multitask_strategy"] = create.strategy
         return body
 
-    async def create_run(
-        self, recorder: Recorder, create: Create, thread_id: str, via: Mapping[str, Any]
-    ) -> Call:
+    async def create_run(self, recorder: Recorder, create: Create, thread_id: str, via: Mapping[str, Any]) -> Call:
         """``POST /threads/{id}/runs``."""
         return await self.send(
             recorder,
@@ -185,7 +184,14 @@ class Client:
         )
 
     async def cancel(
-        self, recorder: Recorder, thread: str, thread_id: str, tag: str, run_id: str, action: Action, wait: bool
+        self,
+        recorder: Recorder,
+        thread: str,
+        thread_id: str,
+        tag: str,
+        run_id: str,
+        action: Action,
+        wait: bool,
     ) -> Call:
         """``POST …/cancel``."""
         return await self.send(
@@ -241,19 +247,36 @@ class Client:
         return await self.send(recorder, "get_state", "GET", path, thread=thread, read=_state, phase=phase)
 
     async def get_history(self, recorder: Recorder, thread: str, thread_id: str, phase: str = "body") -> Call:
-        """``POST …/history``: all checkpoints, the newest first; pages until the end or a bound."""
-        path = f"/threads/{thread_id}/history"
-        return await self.send(
-            recorder,
-            "get_history",
-            "POST",
-            path,
-            thread=thread,
-            body={"limit": HISTORY_PAGE},
-            request={"limit": HISTORY_PAGE},
-            read=_history,
-            phase=phase,
-        )
+        """``POST …/history`` (``GET`` where there is none): checkpoints, the newest first, as many as a page holds."""
+        path, limit = f"/threads/{thread_id}/history", {"limit": HISTORY_PAGE}
+        call: Call | None = None
+        if not self._history_by_get:
+            call = await self.send(
+                recorder,
+                "get_history",
+                "POST",
+                path,
+                thread=thread,
+                body=limit,
+                request=limit,
+                read=_history,
+                phase=phase,
+            )
+            self._history_by_get = call.status in (404, 405)
+        if call is None or self._history_by_get:
+            params = {"limit": str(HISTORY_PAGE)}
+            call = await self.send(
+                recorder,
+                "get_history",
+                "GET",
+                path,
+                thread=thread,
+                params=params,
+                request=limit,
+                read=_history,
+                phase=phase,
+            )
+        return call
 
     async def delete_thread(self, thread_id: str) -> bool:
         """Remove a thread that this check created; says whether it is gone."""
@@ -332,7 +355,11 @@ def channels(values: Any) -> dict[str, Any]:
         "counter": values.get("counter") or 0,
         "note": values.get("note") or "",
         "messages": [
-            [m.get("type") or m.get("role"), m.get("id"), m.get("content") if isinstance(m.get("content"), str) else ""]
+            [
+                m.get("type") or m.get("role"),
+                m.get("id"),
+                m.get("content") if isinstance(m.get("content"), str) else "",
+            ]
             for m in values.get("messages") or []
         ],
     }
@@ -355,7 +382,7 @@ def _state(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or "values" not in value:
         raise Garbled("no values in the state")
     entries = (value["values"] or {}).get("log") or [] if isinstance(value["values"], dict) else []
-    unfinished = [m for m in (value["values"] or {}).get("messages") or []] if entries else []
+    unfinished = list((value["values"] or {}).get("messages") or []) if entries else []
     return {
         **_checkpoint(value),
         "entries": [{k: e.get(k) for k in ("tag", "step", "run", "found") if e.get(k) is not None} for e in entries],

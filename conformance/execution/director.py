@@ -59,19 +59,18 @@ class Execution:
         Raises:
             TargetLost: no thread could be created.
         """
-        async with slot:
-            async with background() as tasks:
-                tasks.start_soon(self.room.listen)
-                try:
-                    await self._create_threads()
-                    for move in self.program.moves:
-                        await self._do(move, tasks)
-                except NotReached as e:
-                    self.recorder.add(Remark, at=self.recorder.now(), kind="not-reached", detail={"why": str(e)})
-                finally:
-                    with anyio.CancelScope(shield=True), anyio.move_on_after(CLEANUP_S):
-                        await self._open_all()
-                await self._settle()
+        async with slot, background() as tasks:
+            tasks.start_soon(self.room.listen)
+            try:
+                await self._create_threads()
+                for move in self.program.moves:
+                    await self._do(move, tasks)
+            except NotReached as e:
+                self.recorder.add(Remark, at=self.recorder.now(), kind="not-reached", detail={"why": str(e)})
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(CLEANUP_S):
+                    await self._open_all()
+            await self._settle()
         await anyio.sleep(self.session.bounds.quiet)
         await self._final_reads()
         await self.room.drain()
@@ -105,7 +104,7 @@ class Execution:
                 # In the background always: a server may answer only after the run's end.
                 self._spawn(tasks, self._create, move, tasks)
                 if move.waits:
-                    await self.recorder.until(lambda: move.tag in self._answered, self.session.bounds.reach)
+                    await self.recorder.until(lambda: move.tag in self._answered, self.session.bounds.stop)
             case Together(creates):
                 await self._burst(creates, tasks)
             case Cancel():
@@ -198,14 +197,18 @@ class Execution:
     async def _cancel(self, move: Cancel) -> None:
         run_id = await self._run_id(move.tag)
         thread = self._thread_of[move.tag]
-        await self.client.cancel(
-            self.recorder, thread, self.threads[thread], move.tag, run_id, move.action, move.wait
-        )
+        await self.client.cancel(self.recorder, thread, self.threads[thread], move.tag, run_id, move.action, move.wait)
 
     async def _join(self, move: Join, run_id: str) -> None:
         thread = self._thread_of[move.tag]
         await self.client.join(
-            self.recorder, thread, self.threads[thread], move.tag, run_id, move.how, self.session.bounds.settle
+            self.recorder,
+            thread,
+            self.threads[thread],
+            move.tag,
+            run_id,
+            move.how,
+            self.session.bounds.settle,
         )
 
     async def _crack(self, move: Crack, tasks: anyio.abc.TaskGroup) -> None:
@@ -275,7 +278,7 @@ class Execution:
             case "left":
                 reached = await self.recorder.until(lambda: self._told(tag, "leave", step=move.value), deadline)
             case "answered":
-                reached = await self.recorder.until(lambda: tag in self._answered, deadline)
+                await self.recorder.until(lambda: tag in self._answered, bounds.stop)
             case "stopped":
                 await self._until_stopped(tag, str(move.value))
             case "steady":
@@ -412,4 +415,3 @@ def shuffled(programs: list[Program], seed: int) -> list[Program]:
     order = list(programs)
     random.Random(seed).shuffle(order)
     return order
-

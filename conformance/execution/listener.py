@@ -83,7 +83,12 @@ class Listener:
                 head = connection.send(h11.Response(status_code=status, headers=headers)) or b""
                 payload = connection.send(h11.Data(data=data)) or b""
                 await stream.send(head + payload)
-        except (h11.RemoteProtocolError, anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
+        except (
+            h11.RemoteProtocolError,
+            anyio.BrokenResourceError,
+            anyio.EndOfStream,
+            anyio.ClosedResourceError,
+        ):
             pass  # a node that was killed in the middle of an announcement
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import httpx
 
+from conformance.dialects import Dialect
 from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution
 from conformance.execution.listener import Listener
 from conformance.execution.session import Bounds, Session, Transport
-from conformance.dialects import Dialect
 from conformance.history import Call, GateOpened, History, Told
 from conformance.programs import Program, emit, gate, program
 
@@ -34,9 +34,7 @@ class Surveyed:
     slots: int
 
 
-async def survey(
-    client: Client, listener: Listener | None, dialect: Dialect, settle: float | None
-) -> Surveyed:
+async def survey(client: Client, listener: Listener | None, dialect: Dialect, settle: float | None) -> Surveyed:
     """Look at the target before the check.
 
     Raises:
@@ -45,7 +43,9 @@ async def survey(
     target = await _identify(client)
     await _find_assistant(client)
     transport, sample = await _choose_transport(client, listener, dialect)
-    call = statistics.median(c.received - c.sent for c in sample.of(Call) if c.received is not None and c.op != "create")
+    call = statistics.median(
+        c.received - c.sent for c in sample.of(Call) if c.received is not None and c.op != "create"
+    )
     session = Session(client, transport, Bounds(), dialect, listener, target=target)
     samples = [sample]
     for i in range(SAMPLES - 1):
@@ -156,9 +156,7 @@ def _calibration(i: int) -> Program:
     )
 
 
-async def _choose_transport(
-    client: Client, listener: Listener | None, dialect: Dialect
-) -> tuple[Transport, History]:
+async def _choose_transport(client: Client, listener: Listener | None, dialect: Dialect) -> tuple[Transport, History]:
     """The first transport on which a run announces itself and a gate releases it."""
     tried: list[tuple[Transport, Listener | None]] = []
     if listener is not None:
@@ -176,8 +174,14 @@ async def _choose_transport(
 
 
 def _no_probe(address: Address, history: History | None) -> str:
-    fates = [f"answered {c.status}" if c.error is None else c.error for c in history.of(Call) if c.op == "create"] if history else []
-    statuses = [c.answer["status"] for c in history.of(Call) if c.op == "get_run" and c.ok and not c.error] if history else []
+    fates = (
+        [f"answered {c.status}" if c.error is None else c.error for c in history.of(Call) if c.op == "create"]
+        if history
+        else []
+    )
+    statuses = (
+        [c.answer["status"] for c in history.of(Call) if c.op == "get_run" and c.ok and not c.error] if history else []
+    )
     return (
         f"assistant {address.assistant!r} on {address.shown} does not behave like the probe graph: its run "
         f"({', '.join(fates) or 'not created'}; status {statuses[-1] if statuses else 'unknown'}) announced "
@@ -193,7 +197,12 @@ def _start_latency(history: History) -> float:
 
 def _release_latency(history: History) -> float:
     opened = min((g.sent for g in history.of(GateOpened)), default=0.0)
-    return float(max(0.001, min((r.at for r in history.of(Told) if r.kind == "leave" and r.step == 1), default=opened + 0.01) - opened))
+    return float(
+        max(
+            0.001,
+            min((r.at for r in history.of(Told) if r.kind == "leave" and r.step == 1), default=opened + 0.01) - opened,
+        )
+    )
 
 
 async def _count_slots(session: Session, start: float) -> int:

@@ -126,7 +126,7 @@ class StoreRoom(Room):
             await anyio.sleep(POLL_S)
 
     async def drain(self) -> None:
-        query = {"namespace_prefix": [*self._namespace, "records"], "limit": DRAIN_PAGE, "offset": 0}
+        query: dict[str, Any] = {"namespace_prefix": [*self._namespace, "records"], "limit": DRAIN_PAGE, "offset": 0}
         while True:
             try:
                 response = await self.session.client.http.post("/store/items/search", json=query)

@@ -34,6 +34,7 @@ import json
 import operator
 import time
 import uuid
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
@@ -155,31 +156,23 @@ async def _announce(via: dict[str, Any], record: dict[str, Any]) -> None:
     if via.get("stream"):
         get_stream_writer()({"doubletext": record})
     if url := via.get("callback"):
-        try:
+        with suppress(OSError, ValueError):
             async with asyncio.timeout(10):  # wait_for can swallow a cancellation on Python 3.11
                 await _post(url, "/announce", record)
-        except (OSError, ValueError):
-            pass
     if namespace := via.get("store"):
-        try:
+        with suppress(Exception):
             await get_store().aput((*namespace, "records"), _store_key(record), record)
-        except Exception:
-            pass
 
 
 def _announce_sync(via: dict[str, Any], record: dict[str, Any]) -> None:
     if via.get("stream"):
         get_stream_writer()({"doubletext": record})
     if url := via.get("callback"):
-        try:
+        with suppress(OSError, ValueError):
             _post_sync(url, "/announce", record, 10)
-        except (OSError, ValueError):
-            pass
     if namespace := via.get("store"):
-        try:
+        with suppress(Exception):
             get_store().put((*namespace, "records"), _store_key(record), record)
-        except Exception:
-            pass
 
 
 async def _wait_at_gate(via: dict[str, Any], key: str, bound: float) -> bool:

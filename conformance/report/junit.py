@@ -16,11 +16,17 @@ NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def to_xml(outcome: Outcome, strict: bool) -> ET.Element:
     """The outcome as a ``testsuites`` element: a SHOULD that fails is a skip unless ``strict``."""
     suites = ET.Element("testsuites")
-    suite = ET.SubElement(suites, "testsuite", name="doubletext", time=str(outcome.duration_s), timestamp=outcome.started)
+    suite = ET.SubElement(
+        suites, "testsuite", name="doubletext", time=str(outcome.duration_s), timestamp=outcome.started
+    )
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for result in outcome.results:
         case = ET.SubElement(
-            suite, "testcase", classname=f"doubletext.{result.requirement.id.partition('.')[0]}", name=result.requirement.id, time="0"
+            suite,
+            "testcase",
+            classname=f"doubletext.{result.requirement.id.partition('.')[0]}",
+            name=result.requirement.id,
+            time="0",
         )
         counts["tests"] += 1
         kind = _add(case, outcome, result, strict)

@@ -23,7 +23,11 @@ class TerminalReport:
         self._console = console
         self._quiet = quiet
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
         )
         self._task = self._progress.add_task("surveying the target", total=None)
         self._violated: set[str] = set()
@@ -46,7 +50,9 @@ class TerminalReport:
             return
         target = event.target
         server = " ".join(str(target[k]) for k in ("server", "version") if target.get(k)) or "unknown server"
-        line = f"{target.get('url')}: {server}; gate {event.transport}, {event.slots} at once, {event.programs} programs"
+        line = (
+            f"{target.get('url')}: {server}; gate {event.transport}, {event.slots} at once, {event.programs} programs"
+        )
         self._console.print(Text(line))
         if event.transport == "stream":
             self._console.print(Text("no gate works on this target: timing is stretched, overlaps are not certain"))
@@ -73,7 +79,8 @@ class TerminalReport:
         failed = [r for r in outcome.results if r.verdict == "fail"]
         for result in failed:
             for found in result.found[:SHOWN_PER_REQUIREMENT]:
-                body = f"{message(result, found)}\nagain: {replay_command(outcome, result)}\nadvice: {result.requirement.advice}\n"
+                again = f"again: {replay_command(outcome, result)}\nadvice: {result.requirement.advice}\n"
+                body = f"{message(result, found)}\n{again}"
                 self._console.print(Text(body))
         if not self._quiet:
             self._console.print(Group(_table(outcome.results), *_remarks(outcome)))
@@ -119,7 +126,10 @@ def _remarks(outcome: Outcome) -> list[Text]:
 
 
 def _last_line(outcome: Outcome) -> str:
-    count = {v: sum(1 for r in outcome.results if r.verdict == v) for v in ("pass", "fail", "inconclusive", "could-not-run", "harness-error")}
+    count = {
+        v: sum(1 for r in outcome.results if r.verdict == v)
+        for v in ("pass", "fail", "inconclusive", "could-not-run", "harness-error")
+    }
     parts = [f"{n} {verdict}" for verdict, n in count.items() if n or verdict in ("pass", "fail")]
     hazards = sum(1 for r in outcome.results if r.hazard)
     broken = "broken off; so far " if outcome.interrupted else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,14 +49,17 @@ def _hole(thread: Thread) -> tuple[str, Fact] | None:
         return "the head is the newest checkpoint of the history", fact
     parent = chain[-1]["parent"]
     if parent is not None:
-        fact = Fact(f"checkpoint {chain[-1]['id']} has the parent {parent}, which the history does not hold", _n(thread))
+        fact = Fact(
+            f"checkpoint {chain[-1]['id']} has the parent {parent}, which the history does not hold",
+            _n(thread),
+        )
         return "every parent exists", fact
     return None
 
 
 def _broken_link(thread: Thread) -> tuple[str, Fact] | None:
     chain = thread.lineage
-    for child, parent in zip(chain, chain[1:], strict=False):
+    for child, parent in itertools.pairwise(chain):
         new, old = parse_log(child["log"]), parse_log(parent["log"])
         grown = new[len(old) :]
         if new[: len(old)] == old and len(grown) <= 1 and not _foreign_step(child, grown):
@@ -76,7 +80,9 @@ def _of_the_dead(thread: Thread) -> tuple[str, Fact] | None:
         for checkpoint in thread.lineage:
             if checkpoint["tag"] == run.tag or (run.run_id is not None and checkpoint["run"] == run.run_id):
                 text = f"checkpoint {checkpoint['id']} in the lineage belongs to {run.tag}, which was deleted"
-                return "every checkpoint of the lineage belongs to a surviving run", Fact(text, (*_n(thread), run.final.call.n))
+                return "every checkpoint of the lineage belongs to a surviving run", Fact(
+                    text, (*_n(thread), run.final.call.n)
+                )
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, ms
-from conformance.history import Told
+from conformance.history import Remark, Told
 from conformance.requirements.base import (
     HAZARD,
     MUST,
@@ -50,7 +50,9 @@ def stopped_too_late(run: Run, by: Displacement) -> tuple[Told, Fact] | None:
     if held is None:
         return None
     step, fact = held
-    later = [r for r in run.told if r.kind == "enter" and r.seq > run.enters[step].seq and r.clock == run.enters[step].clock]
+    later = [
+        r for r in run.told if r.kind == "enter" and r.seq > run.enters[step].seq and r.clock == run.enters[step].clock
+    ]
     later += [r for r in run.told if r.kind == "enter" and r.clock != run.enters[step].clock and r.at > by.call.until]
     return (later[0], fact) if later else None
 
@@ -67,15 +69,21 @@ def _held_at(run: Run, by: Displacement) -> tuple[int, Fact] | None:
             return None
         opened = facts.gates[key]
         for remark in facts.remarks:
-            told_or_waited = remark.detail.get("told") or remark.detail.get("waited", 0) >= remark.detail.get("deadline", 1)
-            if remark.kind == "stop-waited" and remark.detail.get("tag") == run.tag and told_or_waited:
-                if by.call.until <= remark.at <= opened.sent:
-                    text = (
-                        f"{run.tag} was held at gate {key!r} in superstep {step} from {ms(entered.at)} until "
-                        f"{ms(opened.sent)}, after the answer and the stop deadline"
-                    )
-                    return step, Fact(text, (entered.n, remark.n, opened.n))
+            if not _stop_waited(run, remark) or not by.call.until <= remark.at <= opened.sent:
+                continue
+            text = (
+                f"{run.tag} was held at gate {key!r} in superstep {step} from {ms(entered.at)} until "
+                f"{ms(opened.sent)}, after the answer and the stop deadline"
+            )
+            return step, Fact(text, (entered.n, remark.n, opened.n))
     return None
+
+
+def _stop_waited(run: Run, remark: Remark) -> bool:
+    """The harness waited until the run was told of its displacement, or for the whole stop deadline."""
+    if remark.kind != "stop-waited" or remark.detail["tag"] != run.tag:
+        return False
+    return bool(remark.detail["told"]) or float(remark.detail["waited"]) >= float(remark.detail["deadline"])
 
 
 @requirement(
@@ -100,13 +108,16 @@ def stops(thread: Thread) -> Iterator[Judgement]:
         entered, held = late
         fact = Fact(f"{run.tag} then entered superstep {entered.step}", (entered.n,))
         observed = f"{run.tag} went on with superstep {entered.step} after it had been displaced"
-        yield Violation(f"{run.tag} enters no further superstep", observed, (by.must, call_fact(thread, by), held, fact))
+        yield Violation(
+            f"{run.tag} enters no further superstep", observed, (by.must, call_fact(thread, by), held, fact)
+        )
 
 
 @requirement(
     "displaced.pending",
     POLICY,
-    "What interrupt and rollback do to inputs that only wait in the queue: displace them too, or only the executing run.",
+    "What interrupt and rollback do to inputs that only wait in the queue: displace them too, or only the "
+    "executing run.",
     source="measured: many servers displace all; the sources are silent",
     exercised_by=("queued-displaced",),
     breaks="users' queued messages disappear without an answer",
@@ -154,5 +165,9 @@ def work_stops(thread: Thread) -> Iterator[Judgement]:
         text = f"{run.tag} still executed {(beside[-1].t - start.t) * 1000:.0f} ms after {successor.tag} had started"
         if effects:
             text += f", and committed {', '.join(effects)}"
-        proof = (call_fact(thread, by), Fact(f"{successor.tag} started", (start.n,)), Fact(f"{run.tag}: {beside[-1].kind}", (beside[-1].n,)))
+        proof = (
+            call_fact(thread, by),
+            Fact(f"{successor.tag} started", (start.n,)),
+            Fact(f"{run.tag}: {beside[-1].kind}", (beside[-1].n,)),
+        )
         yield Hazard(text, proof)

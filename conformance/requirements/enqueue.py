@@ -102,10 +102,13 @@ def separate_run(thread: Thread) -> Iterator[Judgement]:
             observed = f"{queued.tag} was given {first.tag}'s id {first.run_id}"
             yield Violation("an id of its own", observed, (*proof, first.accepted_fact()))
             continue
-        ids = {r.run_id: r for r in thread.runs.values() if r is not queued and r.run_id}
+        ids = {r.run_id: r for r in thread.runs.values() if r is not queued and r.run_id is not None}
         under = next((r for r in queued.told if r.run in ids), None)
-        if under is not None:
-            fact = Fact(f"superstep {under.step} of {queued.tag} was entered under the id of {ids[under.run].tag}", (under.n,))
+        if under is not None and under.run is not None:
+            fact = Fact(
+                f"superstep {under.step} of {queued.tag} was entered under the id of {ids[under.run].tag}",
+                (under.n,),
+            )
             yield Violation(f"{queued.tag} executes as its own run", fact.text, (*proof, fact))
             continue
         if not first.undisturbed or not queued.undisturbed or thread.head is None:

@@ -6,7 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, ms, show_log
-from conformance.requirements.base import HAZARD, MUST, Exercised, Exercise, Hazard, Judgement, Violation, requirement
+from conformance.requirements.base import (
+    HAZARD,
+    MUST,
+    Exercise,
+    Exercised,
+    Hazard,
+    Judgement,
+    Violation,
+    requirement,
+)
 from conformance.requirements.enqueue import accepted_whatever
 
 RUNNING = ("interrupt-running",)
@@ -96,7 +105,10 @@ def keeps_progress(thread: Thread) -> Iterator[Judgement]:
         if successor is None or found is None or began is None:
             continue
         if found["log"] < began["log"] + done:
-            fact = Fact(f"{successor.tag} found a log of {found['log']} entries when it started", (successor.enters[0].n,))
+            fact = Fact(
+                f"{successor.tag} found a log of {found['log']} entries when it started",
+                (successor.enters[0].n,),
+            )
             expected = f"{successor.tag} finds at least {began['log'] + done} entries"
             yield Violation(expected, fact.text, (*proof, fact))
         else:
@@ -130,7 +142,10 @@ def builds_on(thread: Thread) -> Iterator[Judgement]:
             yield Violation(f"nothing of {run.tag} after {successor.tag} began", observed, proof)
         elif successor.found["log_hash"] != thread.hash_of(thread.log[:start]):
             found = successor.found["log"]
-            fact = Fact(f"{successor.tag} found a log of {found} entries, another one than the final log's", (successor.enters[0].n,))
+            fact = Fact(
+                f"{successor.tag} found a log of {found} entries, another one than the final log's",
+                (successor.enters[0].n,),
+            )
             expected = f"{successor.tag} builds on {show_log(thread.log[:start])}"
             yield Violation(expected, fact.text, (*proof, fact))
         elif thread.entries_of(run.tag):
@@ -154,11 +169,17 @@ def no_injection(thread: Thread) -> Iterator[Judgement]:
             continue
         new = thread.runs[by.call.tag or ""]
         proof: tuple[Fact, ...] = (run.accepted_fact(), call_fact(thread, by))
-        seen = next((r for r in run.enters.values() if (r.detail.get("found") or {}).get("last_input") == new.tag), None)
+        seen = next(
+            (r for r in run.enters.values() if (r.detail.get("found") or {}).get("last_input") == new.tag),
+            None,
+        )
         under = next((r for r in new.told if run.run_id is not None and r.run == run.run_id), None)
         tags = [t for t, _ in thread.log]
         if seen is not None:
-            fact = Fact(f"{run.tag} found {new.tag}'s input in the state when it entered superstep {seen.step}", (seen.n,))
+            fact = Fact(
+                f"{run.tag} found {new.tag}'s input in the state when it entered superstep {seen.step}",
+                (seen.n,),
+            )
             yield Violation(f"{new.tag}'s input comes after {run.tag} has stopped", fact.text, (*proof, fact))
         elif under is not None:
             fact = Fact(f"superstep {under.step} of {new.tag} was entered under {run.tag}'s id", (under.n,))

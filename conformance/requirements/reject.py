@@ -58,8 +58,7 @@ def refused_while_inflight(thread: Thread) -> Iterator[Judgement]:
     source='S0 "Raises 409 Conflict if a run is already active", S2; measured: some servers answer 422',
     exercised_by=BUSY,
     breaks="another status, or an empty body, so that clients cannot tell a conflict from a mistake of theirs",
-    advice="answer 409 with a JSON body whose detail names the active run; if 422 is on purpose, say so "
-    "with --dialect",
+    advice="answer 409 with a JSON body whose detail names the active run; if 422 is on purpose, say so with --dialect",
 )
 def refusal_says_why(thread: Thread) -> Iterator[Judgement]:
     """Judges the form of every refusal whose reason is certainly the active run."""
@@ -70,7 +69,9 @@ def refusal_says_why(thread: Thread) -> Iterator[Judgement]:
             continue
         if run.create.status != code:
             yield Violation(
-                f"status {code}", f"{run.tag} was refused with {shown(run.create)}", (met[1], run.accepted_fact())
+                f"status {code}",
+                f"{run.tag} was refused with {shown(run.create)}",
+                (met[1], run.accepted_fact()),
             )
         elif not _says_something(run.create.answer):
             observed = f"{run.tag} was refused with {run.create.status} and the body {run.create.answer!r}"
@@ -111,24 +112,36 @@ def refusal_changes_nothing(thread: Thread) -> Iterator[Judgement]:
             yield Violation("no effect at all", observed, nothing_else(run.accepted_fact(), fact))
         if met is not None and not traces:
             blocker = met[0]
-            final = blocker.final
-            if blocker.undisturbed and final is not None and not blocker.fails and final.status not in INFLIGHT:
-                if final.status != "success":
-                    observed = f"{blocker.tag}, which nobody displaced, ended {final.status}"
-                    proof = (met[1], run.accepted_fact(), blocker.final_fact())
-                    yield Violation(f"{blocker.tag} ends by itself, untouched", observed, proof)
-                    continue
-            yield Exercised()
+            if _ended_otherwise(blocker):
+                observed = f"{blocker.tag}, which nobody displaced, did not end by itself"
+                proof = (met[1], run.accepted_fact(), blocker.final_fact())
+                yield Violation(f"{blocker.tag} ends by itself, untouched", observed, proof)
+            else:
+                yield Exercised()
+
+
+def _ended_otherwise(run: Run) -> bool:
+    """Nobody displaced it, its script does not fail, and yet it did not end with success."""
+    final = run.final
+    if not run.undisturbed or run.fails or final is None or final.status in INFLIGHT:
+        return False
+    return final.status != "success"
 
 
 def _traces_of(thread: Thread, run: Run) -> Iterator[tuple[str, Fact]]:
     for call in thread.lists:
         if call.sent >= run.create.sent and any(row["tag"] == run.tag for row in call.answer):
-            yield f"{run.tag} was refused and yet is listed as a run", Fact(f"a list of runs names {run.tag}", (call.n,))
+            yield (
+                f"{run.tag} was refused and yet is listed as a run",
+                Fact(f"a list of runs names {run.tag}", (call.n,)),
+            )
             break
     if run.told:
         r = run.told[0]
-        yield f"{run.tag} was refused and yet executed", Fact(f"{run.tag} announced {r.kind} {r.step}", (r.n,))
+        yield (
+            f"{run.tag} was refused and yet executed",
+            Fact(f"{run.tag} announced {r.kind} {r.step}", (r.n,)),
+        )
     if thread.head is not None and (
         thread.entries_of(run.tag) or any(m[2] == run.tag for m in thread.head.answer["messages"])
     ):
@@ -136,9 +149,7 @@ def _traces_of(thread: Thread, run: Run) -> Iterator[tuple[str, Fact]]:
         yield f"{run.tag} was refused and yet its input is in the state", fact
 
 
-def _changes_of_thread(
-    thread: Thread, run: Run, met: tuple[Run, Fact] | None
-) -> Iterator[tuple[str, Fact]]:
+def _changes_of_thread(thread: Thread, run: Run, met: tuple[Run, Fact] | None) -> Iterator[tuple[str, Fact]]:
     """Thread as read before and after the refusal, both while the other run was held inside a superstep."""
     if met is None:
         return
@@ -188,7 +199,10 @@ def one_winner(thread: Thread) -> Iterator[Judgement]:
             continue
         names = ", ".join(r.tag for r in accepted)
         held = [
-            Fact(f"{r.tag}'s gate stayed closed until {ms(r.cannot_end_before)}, after the last answer", (r.create.n,))
+            Fact(
+                f"{r.tag}'s gate stayed closed until {ms(r.cannot_end_before)}, after the last answer",
+                (r.create.n,),
+            )
             for r in accepted
         ]
         if len(accepted) > 1:
@@ -196,6 +210,12 @@ def one_winner(thread: Thread) -> Iterator[Judgement]:
                 expected=f"exactly one of {len(burst)} accepted",
                 observed=f"{len(accepted)} were accepted: {names}",
                 proof=(*(r.accepted_fact() for r in accepted), *held),
+            )
+        elif broken := [r for r in burst if r.refused and (r.create.status or 0) >= 500]:
+            yield Violation(
+                expected=f"one of {len(burst)} accepted, the others refused with a 4xx",
+                observed=f"{broken[0].tag}'s create was answered {shown(broken[0].create)}",
+                proof=tuple(r.accepted_fact() for r in (*accepted, broken[0])),
             )
         elif len(decided) == len(burst) and not accepted:
             yield Violation(

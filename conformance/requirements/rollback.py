@@ -63,7 +63,10 @@ def deleted(thread: Thread) -> Iterator[Judgement]:
         final = run.final
         if final is None or not thread.settled:
             continue
-        listed = next((c for c in thread.lists if c.phase == "final" and any(r["tag"] == run.tag for r in c.answer)), None)
+        listed = next(
+            (c for c in thread.lists if c.phase == "final" and any(r["tag"] == run.tag for r in c.answer)),
+            None,
+        )
         proof = (inflight, call_fact(thread, by), run.final_fact())
         if final.status != GONE:
             yield Violation(f"{run.tag} is deleted: GET answers 404", f"{run.tag} reads as {final.status}", proof)
@@ -121,7 +124,9 @@ def _difference(thread: Thread, run: Run, new: Run | None) -> tuple[str, str, tu
         return f"{new.tag} finds what {run.tag} had found", f"they differ in {shown}", (began, at)
     # The displaced run never started: nothing of it may be found, its input included.
     if any(str(m[2]) == run.tag for c in thread.checkpoints for m in c["messages"] if c["tag"] == new.tag):
-        held = next(c for c in thread.checkpoints if c["tag"] == new.tag and any(m[2] == run.tag for m in c["messages"]))
+        held = next(
+            c for c in thread.checkpoints if c["tag"] == new.tag and any(m[2] == run.tag for m in c["messages"])
+        )
         fact = Fact(f"checkpoint {held['id']} of {new.tag} holds {run.tag}'s input", (_history_n(thread),))
         return f"nothing of {run.tag} in what {new.tag} finds", fact.text, (fact, at)
     return None
@@ -161,7 +166,11 @@ def lineage(thread: Thread) -> Iterator[Judgement]:
             yield Violation(f"no ancestor of the head carries {run.tag}", fact.text, (*proof, fact))
         elif lost is not None:
             observed = f"nothing of {lost.tag} is in the head's lineage"
-            yield Violation(f"{lost.tag}, which survives, is there", observed, (*proof, lost.final_fact(), thread.log_fact()))
+            yield Violation(
+                f"{lost.tag}, which survives, is there",
+                observed,
+                (*proof, lost.final_fact(), thread.log_fact()),
+            )
         else:
             yield Exercised()
 

@@ -36,7 +36,9 @@ def one_at_a_time(thread: Thread) -> Iterator[Judgement]:
 def _excused(x: Run, y: Run) -> bool:
     """X may legally have been displaced, cancelled or terminal when Y entered, or the other way round."""
     entered = y.enters[0].at
-    if any(d.call.sent <= entered for d in x.displacements) or any(d.call.sent <= x.enters[0].at for d in y.displacements):
+    if any(d.call.sent <= entered for d in x.displacements) or any(
+        d.call.sent <= x.enters[0].at for d in y.displacements
+    ):
         return True
     return x.ended_before(entered)
 
@@ -92,9 +94,7 @@ def no_lost_update(thread: Thread) -> Iterator[Judgement]:
     if thread.head is None or not thread.settled:
         return
     log = thread.log
-    problem = (
-        _interleaved(thread, log) or _overwritten(thread, log) or _counter(thread, log) or _foundations(thread, log)
-    )
+    problem = _interleaved(log) or _overwritten(thread, log) or _counter(thread, log) or _foundations(thread, log)
     if problem is not None:
         expected, observed, facts = problem
         yield Violation(expected, observed, (*facts, thread.log_fact()))
@@ -105,7 +105,7 @@ def no_lost_update(thread: Thread) -> Iterator[Judgement]:
 Problem = tuple[str, str, tuple[Fact, ...]]
 
 
-def _interleaved(thread: Thread, log: list[Entry]) -> Problem | None:
+def _interleaved(log: list[Entry]) -> Problem | None:
     blocks: list[str] = []
     for i, (tag, step) in enumerate(log):
         fresh = i == 0 or log[i - 1][0] != tag
@@ -123,13 +123,12 @@ def _overwritten(thread: Thread, log: list[Entry]) -> Problem | None:
     present = {t for t, _ in log}
     for run in thread.runs.values():
         final = run.final
-        if run.undisturbed and final is not None and final.status == "success" and run.reached_end and run.script:
-            if run.tag not in present:
-                ran = run.enters.get(0)
-                facts = (run.accepted_fact(), run.final_fact())
-                if ran is not None:
-                    facts = (*facts, Fact(f"{run.tag} executed from {ms(ran.at)}", (ran.n,)))
-                return f"{run.tag}'s completed supersteps are in the state", f"{run.tag} was overwritten", facts
+        ended = run.undisturbed and final is not None and final.status == "success"
+        ran = run.enters.get(0)
+        if ended and run.reached_end and ran is not None and run.tag not in present:
+            executed = Fact(f"{run.tag} executed from {ms(ran.at)} to its end", (ran.n,))
+            facts = (run.accepted_fact(), run.final_fact(), executed)
+            return f"{run.tag}'s completed supersteps are in the state", f"{run.tag} was overwritten", facts
     return None
 
 
@@ -150,7 +149,11 @@ def _foundations(thread: Thread, log: list[Entry]) -> Problem | None:
         if found["log_hash"] != thread.hash_of(log[:start]):
             before = show_log(log[:start])
             fact = Fact(f"{run.tag} found a log of {found['log']} entries when it started", (run.enters[0].n,))
-            return f"{run.tag} started from what stands before it ({before})", f"{fact.text}, not that", (fact,)
+            return (
+                f"{run.tag} started from what stands before it ({before})",
+                f"{fact.text}, not that",
+                (fact,),
+            )
     return None
 
 
@@ -172,7 +175,8 @@ def independent(thread: Thread) -> Iterator[Judgement]:
     if len(thread.facts.threads) < 2:
         return
     for run in thread.runs.values():
-        alone = all(r is run or r.create.sent > run.create.until or r.ended_before(run.create.sent) for r in thread.runs.values())
+        # Only the first run of a thread tells: a later one may be refused for what happened on its own thread.
+        first = all(r is run or r.create.sent > run.create.until for r in thread.runs.values())
         busy_elsewhere = [
             r
             for other in thread.facts.threads.values()
@@ -182,7 +186,7 @@ def independent(thread: Thread) -> Iterator[Judgement]:
         ]
         if not busy_elsewhere:
             continue
-        if run.refused and alone:
+        if run.refused and first:
             elsewhere = busy_elsewhere[0].accepted_fact()
             observed = f"{run.tag}'s create was answered {shown(run.create)}"
             yield Violation(f"accepted: thread {thread.name} was idle", observed, (elsewhere, run.accepted_fact()))

@@ -150,7 +150,7 @@ class Witness:
             "multitask_strategy": strategy,
         }
         posting = asyncio.ensure_future(self.server.http.post(f"/threads/{self.thread}/runs", json=body))
-        done, _ = await asyncio.wait([posting], timeout=1)
+        done, _ = await asyncio.wait([posting], timeout=2)
         if not done:
             self.seen.append(f"{tag}: no answer")
             posting.add_done_callback(lambda late: late.cancelled() or late.exception())
@@ -163,7 +163,7 @@ class Witness:
     async def entered(self, name: str) -> None:
         """Return when a run waits at this gate; a broken server may never get there."""
         try:
-            await asyncio.wait_for(self.gate(name).entered.wait(), 0.5)
+            await asyncio.wait_for(self.gate(name).entered.wait(), 2)
         except TimeoutError:
             self.seen.append(f"{name}: not entered")
 
@@ -193,7 +193,7 @@ class Witness:
         for name, gate in self.server.gates.items():
             if name.startswith(f"{self.name}-"):
                 gate.open()
-        for _ in range(100):
+        for _ in range(200):
             runs = await self.server.sdk.runs.list(self.thread, limit=100)
             if not any(run["status"] in ("pending", "running") for run in runs):
                 break
@@ -241,8 +241,9 @@ def displacing(strategy: str, *, earlier: bool, waiting: bool) -> Callable[[Witn
         await w.entered("g")
         if waiting:
             await w.create("W", "say")
+        displaced = [*w.runs]
         await w.create("B", "add", "gate h", strategy=strategy)
-        await w.look()
+        w.seen.append([await w.server.status(w.thread, w.runs[tag]) for tag in displaced])
         w.gate("g").open()
         await w.entered("h")
         await w.look()
@@ -260,8 +261,9 @@ async def neighbours(w: Witness) -> None:
     await other.entered("g")
     await other.create("B", "say")
     other.gate("g").open()
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(w.server.over(other.thread, other.runs["B"]), 5)
     await other.create("C", "gate h")
+    await other.entered("h")
     await other.create("D", "say", strategy="interrupt")
     await other.settle()
     await w.look()
