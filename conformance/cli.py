@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import click
@@ -69,9 +72,34 @@ def resolve(url: str | None, given: dict[str, Any]) -> tuple[Options, str | None
     """Options of this call: the command line wins over ``pyproject.toml``."""
     said = {k: v for k, v in given.items() if v is not None and v != ()}
     options = merged(from_pyproject(Path.cwd()), said, "command line").checked()
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise BadOption(f"URL must start with http:// or https://, not {url!r}")
+    _check_headers(options.headers())
+    if url is not None:
+        _check_url(url)
     return options, url
+
+
+def _check_url(url: str) -> None:
+    """Raises BadOption where no request can be sent there; its text shows no user name and no password."""
+    if not url.startswith(("http://", "https://")):
+        raise BadOption("URL must start with http:// or https://")
+    try:
+        parts = urlsplit(url)
+        good = bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s\x00-\x1f\x7f]", url)
+    except ValueError:
+        good = False
+    if not good:
+        raise BadOption("URL must be http(s)://HOST[:PORT][/PATH]; this one has no valid host, or no valid port")
+    if parts.query or parts.fragment:
+        raise BadOption("URL must end with its path: leave out ? and # and what follows")
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Raises BadOption for what HTTP cannot carry; its text shows no value."""
+    for name, value in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise BadOption(f"{name!r} cannot be the name of a header")
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            raise BadOption(f"the value of the header {name!r} has a line break or another control character")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,6 +133,7 @@ def run_check(url: str, options: Options, cracks: int = 30) -> int:
         BadOption, UnknownDialect: an option cannot be used.
     """
     from conformance.driver import Check
+    from conformance.events import Listener
     from conformance.execution.preflight import TargetUnusable
     from conformance.report.junit import JunitReport
     from conformance.report.result import JsonReport
@@ -116,10 +145,14 @@ def run_check(url: str, options: Options, cracks: int = 30) -> int:
     plan = Plan(url, options, find_dialect(options.dialect), seed, cracks, histories=histories)
     console = Console(no_color=options.no_color or None, highlight=False, soft_wrap=False)
     terminal = TerminalReport(console, options.quiet)
-    writers = {"json": JsonReport(folder), "junit": JunitReport(folder, options.strict)}
-    running = Check(plan, [terminal, *(writers[name] for name in options.report)])
+    writers: dict[str, Listener] = {"json": JsonReport(folder), "junit": JunitReport(folder, options.strict)}
+    listeners: list[Listener] = [terminal, *[writers[name] for name in options.report]]
+    running = Check(plan, listeners)
     try:
         anyio.run(running.run)
+        outcome = running.outcome()
+    except (BadOption, UnknownDialect):
+        raise
     except TargetUnusable as e:
         terminal.stop()
         click.echo(f"doubletext: {e}", err=True)
@@ -128,12 +161,24 @@ def run_check(url: str, options: Options, cracks: int = 30) -> int:
         terminal.stop()
         running.outcome(exit_code=BROKEN_OFF)
         return BROKEN_OFF
+    except Exception as e:
+        terminal.stop()
+        click.echo(f"doubletext: {running.redactor.text(own_failure(e))}", err=True)
+        return UNREACHABLE
     finally:
         terminal.stop()
-    outcome = running.outcome()
     if not options.quiet:
         click.echo(f"reports: {', '.join(sorted(f'{folder}/{_file(name)}' for name in options.report))}")
     return outcome.exit_code
+
+
+def own_failure(error: BaseException) -> str:
+    """A failure of the harness itself, in one line: what, and where."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in where)
+    return f"the harness itself failed: {type(error).__name__}: {error}{place}. Nothing is known of the target by this."
 
 
 def _file(report: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import statistics
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import anyio
 
@@ -34,7 +36,9 @@ class Check:
         self._listeners = listeners
         self._ids = plan.options.selected(REGISTRY)
         self.tally = Tally({i: REGISTRY[i] for i in self._ids})
-        self.target: dict[str, Any] = {"url": plan.url}
+        self.address = _address(plan)
+        self.redactor = self.address.redactor()
+        self.target: dict[str, Any] = {"url": self.address.shown}
         self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._start = time.monotonic()
         self._spreads: list[float] = []
@@ -64,9 +68,7 @@ class Check:
         Raises:
             TargetUnusable: the target cannot be checked at all.
         """
-        options = self.plan.options
-        address = Address(self.plan.url, options.assistant, options.headers(), options.request_timeout)
-        self.target["url"] = address.shown
+        options, address = self.plan.options, self.address
         async with listening() as listener:
             client = Client(address)
             try:
@@ -171,6 +173,15 @@ class Check:
         )
         self._tell(outcome)
         return outcome
+
+
+def _address(plan: Plan) -> Address:
+    """Where to check. User name and password in the URL are sent as a header, by every kind of call."""
+    headers, parts = plan.options.headers(), urlsplit(plan.url)
+    if parts.username and "authorization" not in {name.lower() for name in headers}:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+    return Address(plan.url, plan.options.assistant, headers, plan.options.request_timeout)
 
 
 def history_file(instance: str) -> str:

@@ -23,7 +23,7 @@ from conformance.embedded import reference_server
 
 FEW_CRACKS = 4  # trials that exercise every requirement, when the defect does not live in the cracks
 CRACKS = 30
-SETTLE_S = 3.0
+SETTLE_S = 10.0
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--defect", metavar="NAME", help="be deliberately broken: see reference_impl/defects")
     parser.add_argument("--workers", type=int, default=DEFAULT_WORKERS, help="runs executed at once")
-    parser.add_argument(
-        "--jitter-ms", type=float, default=0.0, metavar="MAX", help="random delay of responses"
-    )
+    parser.add_argument("--jitter-ms", type=float, default=0.0, metavar="MAX", help="random delay of responses")
     parser.add_argument("--seed", type=int, help="makes delays, and defects that throw dice, repeatable")
     parser.add_argument("--api-key", metavar="KEY", help="refuse requests without this x-api-key")
     return parser
@@ -41,9 +39,7 @@ def main() -> int:
         try:
             multitask = defects.find(args.defect).multitask(args.seed)
         except KeyError:
-            parser.error(
-                f"no defect {args.defect!r}; there are: {', '.join(d.name for d in defects.all_defects())}"
-            )
+            parser.error(f"no defect {args.defect!r}; there are: {', '.join(d.name for d in defects.all_defects())}")
     graphs = {}
     for item in args.graph:
         name, equals, target = item.partition("=")

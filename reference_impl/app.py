@@ -67,10 +67,7 @@ def build_house(graphs: Mapping[str, Graph], multitask: Multitask, workers: int)
     """Make the parts of a server, and introduce them to one another."""
     storage, checkpoints, store = Storage(), CheckpointStore(), InMemoryStore()
     # The graphs are compiled already: their copies get this server's checkpointer and store.
-    own = {
-        name: graph.copy(update={"checkpointer": checkpoints, "store": store})
-        for name, graph in graphs.items()
-    }
+    own = {name: graph.copy(update={"checkpointer": checkpoints, "store": store}) for name, graph in graphs.items()}
     worker = Worker(own, multitask, workers)
     multitask.attach(storage, checkpoints, worker)
     return House(

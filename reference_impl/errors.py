@@ -19,23 +19,23 @@ class ApiError(Exception):
         self.body: dict[str, Any] | None = None if empty else {"detail": detail}
 
 
-class NotFound(ApiError):  # noqa: N818
+class NotFound(ApiError):
     """The thread, run, assistant or item does not exist (any more)."""
 
     default_status = 404
 
 
-class Conflict(ApiError):  # noqa: N818
+class Conflict(ApiError):
     """The thread's inflight run is the reason why this cannot be done now."""
 
     default_status = 409
 
 
-class BadInput(ApiError):  # noqa: N818
+class BadInput(ApiError):
     """The request is well-formed JSON, but means nothing that can be done."""
 
     default_status = 422
 
 
-class WriteRefused(Exception):  # noqa: N818
+class WriteRefused(Exception):
     """A run that is no longer entitled to write tried to: it was displaced, cancelled, deleted or is over."""

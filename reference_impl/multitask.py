@@ -150,9 +150,7 @@ class Multitask:
         return run
 
     def refusal(self, because: Run) -> ApiError:
-        return Conflict(
-            f"Thread is busy: run {because.run_id} is {because.status}. Try again when it is over."
-        )
+        return Conflict(f"Thread is busy: run {because.run_id} is {because.status}. Try again when it is over.")
 
     def append(self, thread: Thread, spec: RunSpec) -> Run:
         due = self.worker.clock() + spec.after_seconds if spec.after_seconds else 0.0

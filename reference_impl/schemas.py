@@ -15,9 +15,7 @@ from .storage import RunSpec, Strategy, ThreadStatus
 Object = dict[str, Any]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0)]
-StreamMode = Literal[
-    "values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug"
-]
+StreamMode = Literal["values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug"]
 Nodes = Literal["*"] | list[str] | None
 
 TEN_YEARS = 10 * 365 * 24 * 3600.0

@@ -17,7 +17,7 @@ from langgraph.pregel import Pregel
 from .worker import Graph
 
 
-class BadGraph(Exception):  # noqa: N818
+class BadGraph(Exception):
     """A ``--graph`` names something that is not there, or not a graph."""
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from conformance.dialects import Dialect
 from conformance.execution.client import Address, Client
-from conformance.execution.director import Execution
+from conformance.execution.director import Execution, TargetLost, clean_up
 from conformance.execution.listener import Listener
 from conformance.execution.session import Bounds, Session, Transport
 from conformance.history import Call, GateOpened, History, Told
@@ -40,20 +40,34 @@ async def survey(client: Client, listener: Listener | None, dialect: Dialect, se
     Raises:
         TargetUnusable: it cannot be reached, is no Agent Server, refuses the key, or has no probe graph.
     """
-    target = await _identify(client)
-    await _find_assistant(client)
-    transport, sample = await _choose_transport(client, listener, dialect)
+    made: set[str] = set()
+    try:
+        return await _survey(client, listener, dialect, settle, made)
+    except TargetLost as e:
+        raise TargetUnusable(f"{client.address.shown} stopped answering during the survey: {e}") from e
+    finally:
+        await clean_up(Session(client, "stream", Bounds(), dialect, threads=made))
+
+
+async def _survey(
+    client: Client, listener: Listener | None, dialect: Dialect, settle: float | None, made: set[str]
+) -> Surveyed:
+    target = await _identify(client, made)
+    await _find_assistant(client, made)
+    transport, sample = await _choose_transport(client, listener, dialect, made)
     call = statistics.median(
         c.received - c.sent for c in sample.of(Call) if c.received is not None and c.op != "create"
     )
-    session = Session(client, transport, Bounds(), dialect, listener, target=target)
+    session = Session(client, transport, Bounds(), dialect, listener, target=target, threads=made)
     samples = [sample]
     for i in range(SAMPLES - 1):
         samples.append(await Execution(session, _calibration(i)).run(anyio.CapacityLimiter(1)))
     start = max(_start_latency(s) for s in samples)
     release = statistics.median(_release_latency(s) for s in samples)
     session.bounds = Bounds.stretched(call, start, release, settle)
-    return Surveyed(session, await _count_slots(session, start) if transport != "stream" else 4)
+    slots = await _count_slots(session, start) if transport != "stream" else 4
+    session.threads = set()  # from here on they are the check's to remove
+    return Surveyed(session, slots)
 
 
 async def _get(client: Client, path: str) -> httpx.Response:
@@ -61,7 +75,8 @@ async def _get(client: Client, path: str) -> httpx.Response:
         return await client.http.get(path)
     except httpx.ConnectError as e:
         raise TargetUnusable(
-            f"{client.address.shown} cannot be reached ({_why(e)}). Is the server running, and is the port right?"
+            f"{client.address.shown} cannot be reached ({_why(client, e)}). "
+            "Is the server running, and is the port right?"
         ) from e
     except httpx.TimeoutException as e:
         raise TargetUnusable(
@@ -70,12 +85,12 @@ async def _get(client: Client, path: str) -> httpx.Response:
         ) from e
     except httpx.HTTPError as e:
         raise TargetUnusable(
-            f"{client.address.shown} broke off while answering GET {path} ({_why(e)}). Is this an HTTP server?"
+            f"{client.address.shown} broke off while answering GET {path} ({_why(client, e)}). Is this an HTTP server?"
         ) from e
 
 
-def _why(e: Exception) -> str:
-    return str(e) or type(e).__name__
+def _why(client: Client, e: Exception) -> str:
+    return client.address.redactor().text(str(e)) or type(e).__name__
 
 
 def _check_allowed(client: Client, response: httpx.Response) -> None:
@@ -94,47 +109,60 @@ def _json(response: httpx.Response) -> Any:
         return None
 
 
-async def _identify(client: Client) -> Mapping[str, Any]:
+async def _identify(client: Client, made: set[str]) -> Mapping[str, Any]:
     """Name and version of the server, from ``/info``; that it is an Agent Server, from its threads."""
     info = await _get(client, "/info")
     body = _json(info) if info.is_success else None
     body = body if isinstance(body, dict) else {}
     try:
-        made = await client.http.post("/threads", json={"metadata": {"doubletext": True}})
+        answer = await client.http.post("/threads", json={"metadata": {"doubletext": True}})
     except httpx.HTTPError as e:
-        raise TargetUnusable(f"{client.address.shown} broke off while answering POST /threads ({_why(e)}).") from e
-    _check_allowed(client, made)
-    thread = _json(made)
-    if not made.is_success or not isinstance(thread, dict) or "thread_id" not in thread:
-        if made.status_code >= 500:
+        raise TargetUnusable(
+            f"{client.address.shown} broke off while answering POST /threads ({_why(client, e)}). Look at its log."
+        ) from e
+    _check_allowed(client, answer)
+    thread = _json(answer)
+    if not answer.is_success or not isinstance(thread, dict) or "thread_id" not in thread:
+        if answer.status_code >= 500:
             raise TargetUnusable(
-                f"{client.address.shown} answers POST /threads with {made.status_code}: the server is failing. "
+                f"{client.address.shown} answers POST /threads with {answer.status_code}: the server is failing. "
                 "Look at its log."
             )
         raise TargetUnusable(
-            f"{client.address.shown} does not look like an Agent Server: POST /threads answers {made.status_code} "
-            f"({made.headers.get('content-type', 'no content type')}) without a thread_id. Is the URL right?"
+            f"{client.address.shown} does not look like an Agent Server: POST /threads answers {answer.status_code} "
+            f"({client.address.redactor().text(answer.headers.get('content-type', 'no content type'))}) "
+            "without a thread_id. Is the URL right?"
         )
-    await client.delete_thread(str(thread["thread_id"]))
+    await _remove(client, str(thread["thread_id"]), made)
     server = body.get("server") or ("langgraph-api" if "langgraph_py_version" in body else None)
-    return {"server": server, "version": body.get("version")}
+    known: dict[str, Any] = client.address.redactor().value({"server": server, "version": body.get("version")})
+    return known
 
 
-async def _find_assistant(client: Client) -> None:
+async def _remove(client: Client, thread_id: str, made: set[str]) -> None:
+    made.add(thread_id)
+    if await client.delete_thread(thread_id):
+        made.discard(thread_id)
+
+
+async def _find_assistant(client: Client, made: set[str]) -> None:
     """That a run of the assistant is accepted at all."""
     name = client.address.assistant
     body = {"assistant_id": name, "input": {}, "metadata": {}}
     try:
         thread = (await client.http.post("/threads", json={"metadata": {"doubletext": True}})).json()["thread_id"]
+        made.add(str(thread))
         answer = await client.http.post(f"/threads/{thread}/runs", json=body)
-        text = answer.text[:300]
+        text = answer.text
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as e:
-        raise TargetUnusable(f"{client.address.shown} broke off while a run was created ({_why(e)}).") from e
+        raise TargetUnusable(
+            f"{client.address.shown} broke off while a run was created ({_why(client, e)}). Look at its log."
+        ) from e
     _check_allowed(client, answer)
-    await client.delete_thread(thread)
+    await _remove(client, thread, made)
     if answer.is_success:
         return
-    shown = client.address.redactor().text(text)
+    shown = client.address.redactor().text(text)[:300]
     if answer.status_code >= 500:
         raise TargetUnusable(
             f"{client.address.shown} answers a run of assistant {name!r} with {answer.status_code}: {shown}"
@@ -156,7 +184,9 @@ def _calibration(i: int) -> Program:
     )
 
 
-async def _choose_transport(client: Client, listener: Listener | None, dialect: Dialect) -> tuple[Transport, History]:
+async def _choose_transport(
+    client: Client, listener: Listener | None, dialect: Dialect, made: set[str]
+) -> tuple[Transport, History]:
     """The first transport on which a run announces itself and a gate releases it."""
     tried: list[tuple[Transport, Listener | None]] = []
     if listener is not None:
@@ -165,7 +195,7 @@ async def _choose_transport(client: Client, listener: Listener | None, dialect: 
     reach = Bounds(reach=6.0, settle=8.0, quiet=0.2)
     seen = None
     for transport, with_listener in tried:
-        session = Session(client, transport, reach, dialect, with_listener)
+        session = Session(client, transport, reach, dialect, with_listener, threads=made)
         history = await Execution(session, _calibration(0)).run(anyio.CapacityLimiter(1))
         seen = history
         if {r.kind for r in history.of(Told) if r.tag == "A"} >= {"enter", "leave"}:

@@ -55,9 +55,7 @@ class RollbackKeepsPendingRuns(Defective):
             self.retire(run)
 
 
-@defect(
-    must_fail=["rollback.reverts", "rollback.lineage"], may_fail=["rollback.no-orphans", "checkpoint.lineage"]
-)
+@defect(must_fail=["rollback.reverts", "rollback.lineage"], may_fail=["rollback.no-orphans", "checkpoint.lineage"])
 class RollbackKeepsTheInput(Defective):
     """Rollback reverts what the run did, but not its input."""
 

@@ -116,9 +116,7 @@ async def get(request: Request, thread_id: UUID, run_id: UUID) -> Json:
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/join", response_model=None)
-async def join(
-    request: Request, thread_id: UUID, run_id: UUID, cancel_on_disconnect: bool = False
-) -> Response:
+async def join(request: Request, thread_id: UUID, run_id: UUID, cancel_on_disconnect: bool = False) -> Response:
     """Wait for a run that exists already."""
     run = house_of(request).storage.run(str(thread_id), str(run_id))
     return await answer_when_over(request, run, cancel=cancel_on_disconnect)
@@ -136,9 +134,7 @@ async def join_stream(
     """Stream the events of a run that exists already: all of them, or those after ``Last-Event-ID``."""
     run = house_of(request).storage.run(str(thread_id), str(run_id))
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
-    return stream_of(
-        request, run, cancel=cancel_on_disconnect, after=after, modes=",".join(stream_mode or ())
-    )
+    return stream_of(request, run, cancel=cancel_on_disconnect, after=after, modes=",".join(stream_mode or ()))
 
 
 @router.post("/threads/{thread_id}/runs/{run_id}/cancel", response_model=None)

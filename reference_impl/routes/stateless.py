@@ -48,9 +48,7 @@ async def create(request: Request, body: StatelessRunCreate) -> Json:
 @router.post("/wait", response_model=None)
 async def wait(request: Request, body: StatelessRunCreate) -> Response:
     """Create a run on a temporary thread, and answer with its final values when it is over."""
-    return await answer_when_over(
-        request, await _accept(request, body), cancel=body.on_disconnect == "cancel"
-    )
+    return await answer_when_over(request, await _accept(request, body), cancel=body.on_disconnect == "cancel")
 
 
 @router.post("/stream", response_model=None)

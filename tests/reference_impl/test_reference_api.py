@@ -91,9 +91,7 @@ async def test_update_state(server: Bench) -> None:
     assert "run_id" not in (state["metadata"] or {})
     values = await server.over(thread, await server.start(thread, "B", "say"))
     assert (values["note"], values["log"]) == ("by hand", ["A0", "B0"])
-    wrong = await server.http.post(
-        f"/threads/{thread}/state", json={"values": {"note": 1}, "as_node": "nobody"}
-    )
+    wrong = await server.http.post(f"/threads/{thread}/state", json={"values": {"note": 1}, "as_node": "nobody"})
     assert wrong.status_code == 422
 
 

@@ -215,18 +215,14 @@ async def test_stateless_runs_leave_nothing(server: Bench) -> None:
     assert server.house.storage.threads == {}
     events = [part.event async for part in server.sdk.runs.stream(None, "gated", input=script("C", "say"))]
     assert events == ["metadata", "values", "values", "end"]
-    answer = await server.http.post(
-        "/runs/wait", json={"assistant_id": "gated", "input": script("D", "fail")}
-    )
+    answer = await server.http.post("/runs/wait", json={"assistant_id": "gated", "input": script("D", "fail")})
     assert answer.json()["__error__"]["error"] == "RuntimeError"
 
 
 async def test_simultaneous_creates_make_one_thread(server: Bench) -> None:
     thread = str(uuid.uuid4())
     body = {"assistant_id": "gated", "input": script("A", "say"), "if_not_exists": "create"}
-    answers = await asyncio.gather(
-        *(server.http.post(f"/threads/{thread}/runs", json=body) for _ in range(10))
-    )
+    answers = await asyncio.gather(*(server.http.post(f"/threads/{thread}/runs", json=body) for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["created_at"] for answer in answers}) == 10
     runs = await server.sdk.runs.list(thread, limit=100)

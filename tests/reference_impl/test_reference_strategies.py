@@ -38,9 +38,7 @@ async def test_reject_sees_a_run_that_only_waits(server: Bench) -> None:
 async def test_of_ten_simultaneous_rejects_one_wins(server: Bench) -> None:
     thread = await server.thread()
     body = {"assistant_id": "gated", "input": script("A", "gate g"), "multitask_strategy": "reject"}
-    answers = await asyncio.gather(
-        *(server.http.post(f"/threads/{thread}/runs", json=body) for _ in range(10))
-    )
+    answers = await asyncio.gather(*(server.http.post(f"/threads/{thread}/runs", json=body) for _ in range(10)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 9}
 
 

@@ -1,0 +1,168 @@
+"""The parts of the execution: bursts, the listener, redaction, dialects, options."""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from conformance.config import BadOption, Options, from_pyproject, merged
+from conformance.dialects import UnknownDialect, find_dialect
+from conformance.execution import burst
+from conformance.execution.client import Address
+from conformance.execution.listener import listening
+from conformance.execution.recorder import Redactor
+from conformance.facts import digest
+from conformance.probe import graph as probe
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers every POST with what it got, and one path not at all."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/hang":
+            return
+        answer = json.dumps({"path": self.path, "key": self.headers.get("x-api-key"), "got": json.loads(body)}).encode()
+        self.send_response(201)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def echo() -> Any:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_burst_sends_each_request_once_and_reads_each_answer(echo: str) -> None:
+    address = Address(f"{echo}/base", headers={"X-Api-Key": "k"})
+    hits = burst.fire(address, [burst.Shot("POST", f"/{i}", {"i": i}) for i in range(10)])
+    assert [h.status for h in hits] == [201] * 10
+    answers = [json.loads(h.text) for h in hits]
+    assert [a["path"] for a in answers] == [f"/base/{i}" for i in range(10)]
+    assert [a["got"] for a in answers] == [{"i": i} for i in range(10)]
+    assert {a["key"] for a in answers} == {"k"}
+    assert all(h.sent <= h.received for h in hits)
+
+
+def test_a_burst_is_tight(echo: str) -> None:
+    """Not a timed test of speed: what must not happen is that answers are awaited between the sends."""
+    spreads = []
+    for _ in range(5):
+        hits = burst.fire(Address(echo), [burst.Shot("POST", "/x", {})] * 10)
+        spreads.append(max(h.sent for h in hits) - min(h.sent for h in hits))
+    first_answer = min(h.received for h in hits)
+    assert max(h.sent for h in hits) < first_answer or statistics.median(spreads) < 0.02
+
+
+def test_a_burst_survives_a_connection_that_dies(echo: str) -> None:
+    hits = burst.fire(Address(echo, request_timeout=2), [burst.Shot("POST", p, {}) for p in ("/a", "/hang", "/b")])
+    assert [h.status for h in hits] == [201, None, 201]
+    assert hits[1].error
+
+
+def test_a_burst_at_nobody_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(OSError, match=r".+"):
+        burst.fire(Address(f"http://127.0.0.1:{port}"), [burst.Shot("POST", "/", {})])
+
+
+def test_gates_hold_until_they_are_opened() -> None:
+    told: list[dict[str, Any]] = []
+
+    async def scenario() -> None:
+        async with listening() as listener:
+            token, url, gates = listener.admit(told.append)
+            await probe._post(url, "/announce", {"kind": "enter"})
+            assert not await probe._wait_at_gate({"callback": url}, "g", 0.05)
+            async with anyio.create_task_group() as tasks:
+
+                async def wait() -> None:
+                    assert await probe._wait_at_gate({"callback": url}, "g", 30)
+                    tasks.cancel_scope.cancel()
+
+                tasks.start_soon(wait)
+                gates.open("g")
+                await anyio.sleep(30)
+            listener.dismiss(token)
+            await probe._post(url, "/announce", {"kind": "late"})
+
+    anyio.run(scenario)
+    assert told == [{"kind": "enter"}]
+
+
+def test_the_listener_survives_nonsense() -> None:
+    async def scenario() -> None:
+        async with listening() as listener:
+            for nonsense in (b"\x00\xff\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"POST /x"):
+                async with await anyio.connect_tcp("127.0.0.1", listener.port) as stream:
+                    await stream.send(nonsense)
+            _, url, _ = listener.admit(lambda _: None)
+            assert await probe._post(url, "/announce", {"kind": "still there"}) == {}
+
+    anyio.run(scenario)
+
+
+def test_probe_and_facts_hash_alike() -> None:
+    assert probe.digest(["A:0", "B:1"]) == digest(["A:0", "B:1"])
+
+
+def test_secrets_are_replaced_wherever_they_stand() -> None:
+    address = Address("http://u:pass-word@h:1", headers={"Authorization": "Bearer abcdef", "x-api-key": "s3cret"})
+    redactor = address.redactor()
+    value = {"a": ["Bearer abcdef", "token abcdef"], "s3cret": {"x": "pass-word"}}
+    shown = json.dumps(redactor.value(value)) + address.shown
+    assert not any(secret in shown for secret in ("abcdef", "s3cret", "pass-word"))
+    assert Redactor().value(value) == value
+
+
+def test_options_are_checked(tmp_path: Path) -> None:
+    for wrong in ({"repeat": 0}, {"request_timeout": -1}, {"report": ("pdf",)}):
+        with pytest.raises(BadOption):
+            merged(Options(), wrong, "here").checked()
+    with pytest.raises(BadOption, match="colon"):
+        Options(header=("nonsense",)).headers()
+    (tmp_path / "pyproject.toml").write_text("[tool.doubletext]\nrequest-timeout = 3\nonly = ['reject.*']\n")
+    options = from_pyproject(tmp_path)
+    assert (options.request_timeout, options.only) == (3.0, ("reject.*",))
+    (tmp_path / "pyproject.toml").write_text("[tool.doubletext]\nnope = 3\n")
+    with pytest.raises(BadOption, match="unknown option 'nope'"):
+        from_pyproject(tmp_path)
+
+
+def test_selection() -> None:
+    ids = ["reject.code", "reject.conflict", "enqueue.fifo"]
+    assert Options(only=("reject.*",), skip=("*.code",)).selected(ids) == ["reject.conflict"]
+    with pytest.raises(BadOption, match="no requirement matches"):
+        Options(only=("nope",)).selected(ids)
+    with pytest.raises(BadOption, match="leave no requirement"):
+        Options(skip=("*",)).selected(ids)
+
+
+def test_dialects(tmp_path: Path) -> None:
+    assert find_dialect("agent-server").refusal_code == 409
+    file = tmp_path / "mine.toml"
+    file.write_text("refusal_code = 422\n")
+    assert find_dialect(str(file)).refusal_code == 422
+    for wrong in ("nope", str(tmp_path)):
+        with pytest.raises(UnknownDialect):
+            find_dialect(wrong)
+    file.write_text("refusal_code = 'x'\n")
+    with pytest.raises(UnknownDialect, match="takes a int"):
+        find_dialect(str(file))
