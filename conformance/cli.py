@@ -97,7 +97,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
     """Raises BadOption for what HTTP cannot carry; its text shows no value."""
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise BadOption(f"{name!r} cannot be the name of a header")
+            raise BadOption("-H takes 'Name: value'; one of the headers given has a name that HTTP does not allow")
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
             raise BadOption(f"the value of the header {name!r} has a line break or another control character")
 
@@ -124,6 +124,8 @@ def check(url: str | None, **given: Any) -> None:
         _fail(str(e), USAGE)
     except CannotServe as e:
         _fail(str(e), UNREACHABLE)
+    except KeyboardInterrupt:
+        _fail("broken off before the check began", BROKEN_OFF)
 
 
 def run_check(url: str, options: Options, cracks: int = 30) -> int:

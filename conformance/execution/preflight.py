@@ -54,7 +54,8 @@ async def _survey(
 ) -> Surveyed:
     target = await _identify(client, made)
     await _find_assistant(client, made)
-    transport, sample = await _choose_transport(client, listener, dialect, made)
+    reach = Bounds(reach=6.0, settle=min(8.0, settle or 8.0), quiet=0.2)
+    transport, sample = await _choose_transport(client, listener, dialect, reach, made)
     call = statistics.median(
         c.received - c.sent for c in sample.of(Call) if c.received is not None and c.op != "create"
     )
@@ -185,14 +186,13 @@ def _calibration(i: int) -> Program:
 
 
 async def _choose_transport(
-    client: Client, listener: Listener | None, dialect: Dialect, made: set[str]
+    client: Client, listener: Listener | None, dialect: Dialect, reach: Bounds, made: set[str]
 ) -> tuple[Transport, History]:
     """The first transport on which a run announces itself and a gate releases it."""
     tried: list[tuple[Transport, Listener | None]] = []
     if listener is not None:
         tried.append(("callback", listener))
     tried += [("store", None), ("stream", None)]
-    reach = Bounds(reach=6.0, settle=8.0, quiet=0.2)
     seen = None
     for transport, with_listener in tried:
         session = Session(client, transport, reach, dialect, with_listener, threads=made)

@@ -301,7 +301,7 @@ def run_step_blocking(state: State, config: RunnableConfig) -> dict[str, Any]:
     return writes
 
 
-def route(state: State) -> Literal["step", "block", "__end__"]:
+async def route(state: State) -> Literal["step", "block", "__end__"]:
     """Choose the node that executes the instruction at ``pc``, or end after the last one."""
     steps = (state.get("program") or {}).get("steps") or []
     pc = state.get("pc") or 0

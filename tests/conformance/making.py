@@ -100,7 +100,14 @@ class Making:
 
     def state(self, log: Log, at: float, counter: int = 0, messages: Log = (), tag: str | None = None) -> Making:  # type: ignore[assignment]
         """The final state."""
-        return self.call("get_state", at, at + 1, 200, {**checkpoint("head", None, log, tag, counter, messages), "tool_calls": [], "tool_results": []}, phase="final")
+        return self.call(
+            "get_state",
+            at,
+            at + 1,
+            200,
+            {**checkpoint("head", None, log, tag, counter, messages), "tool_calls": [], "tool_results": []},
+            phase="final",
+        )
 
     def checkpoints(self, *chain: dict[str, Any], at: float, phase: str = "final") -> Making:
         """A read of the history, newest first."""
@@ -108,13 +115,33 @@ class Making:
 
     def history(self) -> History:
         """All of it."""
-        return History({"name": "made", "family": "made", "moves": []}, tuple(self.records), self.transport, self.dialect)
+        return History(
+            {"name": "made", "family": "made", "moves": []}, tuple(self.records), self.transport, self.dialect
+        )
 
 
-def checkpoint(id: str, parent: str | None, log: Log, tag: str | None = None, counter: int = 0, messages: Any = (), run: str | None = None) -> dict[str, Any]:
+def checkpoint(
+    id: str,
+    parent: str | None,
+    log: Log,
+    tag: str | None = None,
+    counter: int = 0,
+    messages: Any = (),
+    run: str | None = None,
+) -> dict[str, Any]:
     """A checkpoint as the client keeps it."""
     kept = [["human", f"in-{m}", m] for m in messages]
-    return {"id": id, "parent": parent, "run": run, "source": "loop", "tag": tag, "log": log, "counter": counter, "note": "", "messages": kept}
+    return {
+        "id": id,
+        "parent": parent,
+        "run": run,
+        "source": "loop",
+        "tag": tag,
+        "log": log,
+        "counter": counter,
+        "note": "",
+        "messages": kept,
+    }
 
 
 def found_of(log: Log, counter: int = 0, note: str = "", last_input: str = "") -> dict[str, Any]:

@@ -198,7 +198,9 @@ def test_simultaneous_creates_may_execute_in_any_order() -> None:
 THREE = [{"op": "emit"}, {"op": "emit", "gate": "g"}, {"op": "emit"}]
 
 
-def displaced(kind: str, fate: str | None, log: tuple[str, ...], found: tuple[str, ...], went_on: bool = False) -> Making:
+def displaced(
+    kind: str, fate: str | None, log: tuple[str, ...], found: tuple[str, ...], went_on: bool = False
+) -> Making:
     """A has completed superstep 0 and is held in 1; B displaces it."""
     m = Making().create("A", "enqueue", 0, 1, steps=THREE).enter("A", 0, 3, last_input="A")
     m.told("leave", "A", 0, 4).enter("A", 1, 5, ["A:0"], gate="g", last_input="A")
@@ -371,7 +373,12 @@ def test_create_returns() -> None:
 
 @pytest.mark.parametrize(
     ("status", "fate", "policy"),
-    [(409, "success", "reject"), (200, "success", "enqueue"), (200, "interrupted", "interrupt"), (200, None, "rollback")],
+    [
+        (409, "success", "reject"),
+        (200, "success", "enqueue"),
+        (200, "interrupted", "interrupt"),
+        (200, None, "rollback"),
+    ],
 )
 def test_default_strategy(status: int, fate: str | None, policy: str) -> None:
     m = held().create("B", None, 10, 12, status, ONE).open("g", 50).settled(60).read("A", fate, 70, "final")
@@ -392,8 +399,12 @@ def test_work_beside_the_successor_is_a_hazard() -> None:
 # --- what a lost answer may mean ------------------------------------------------------------------
 
 MAKERS: list[Callable[[], Making]] = [
-    lambda: held().create("B", "interrupt", 10, None, None, ONE).open("g", 50).settled(60).read("A", "success", 70, "final"),
-    lambda: held().create("B", "reject", 10, None, None, ONE).open("g", 50).settled(60).read("A", "success", 70, "final"),
+    lambda: (
+        held().create("B", "interrupt", 10, None, None, ONE).open("g", 50).settled(60).read("A", "success", 70, "final")
+    ),
+    lambda: (
+        held().create("B", "reject", 10, None, None, ONE).open("g", 50).settled(60).read("A", "success", 70, "final")
+    ),
     lambda: held().create("B", "rollback", 10, 30, 504, ONE).open("g", 50).settled(60).read("A", None, 70, "final"),
     lambda: held().create("B", "enqueue", 10, 30, 502, ONE).open("g", 50).settled(60).read("A", "success", 70, "final"),
 ]

@@ -45,8 +45,8 @@ async def step(state: State) -> dict[str, Any]:
 
 
 def more(state: State) -> str:
-    """Go on until the script's number of steps is reached."""
-    return "step" if state["at"] < state["script"]["steps"] else END
+    """Go on until the script's number of steps is reached (or there is none: the state of an update)."""
+    return "step" if state.get("at", 0) < state.get("script", {}).get("steps", 0) else END
 
 
 _builder = StateGraph(State)

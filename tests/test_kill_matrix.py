@@ -1,0 +1,32 @@
+"""The kill matrix: every deliberate defect is found by the requirements that it must break, and by no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.requirements import REGISTRY
+from conformance.selftest import CRACKS, FEW_CRACKS, check_defect
+from reference_impl.defects import all_defects
+from reference_impl.defects.registry import Defect
+
+DEFECTS = all_defects()
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda d: d.name)
+def test_defect_is_killed_by_exactly_the_right_requirements(defect: Defect) -> None:
+    cracks = CRACKS if defect.in_cracks else FEW_CRACKS
+    kill = check_defect(defect.name, defect.must_fail, defect.may_fail, cracks, seed=1)
+    assert kill.error is None
+    assert kill.survived == (), f"failed instead: {kill.failed}"
+    assert kill.wrong == (), f"failed without cause: {kill.failed}"
+
+
+def test_every_must_and_should_is_killed_by_some_defect() -> None:
+    killed = {id for d in DEFECTS for id in d.must_fail}
+    alive = {r.id for r in REGISTRY.values() if r.level in ("MUST", "SHOULD")} - killed
+    assert alive == set()
+
+
+def test_defects_name_requirements_that_exist() -> None:
+    named = {id for d in DEFECTS for id in (*d.must_fail, *d.may_fail)}
+    assert named <= set(REGISTRY)
