@@ -344,6 +344,12 @@ class Run:
         return musts[0]
 
     @property
+    def ended_itself(self) -> bool:
+        """It was read last with a status that only its own end gives, whatever was called."""
+        final = self.final
+        return final is not None and (final.status == "success" or (final.status == "error" and self.undisturbed))
+
+    @property
     def undisturbed(self) -> bool:
         """Nobody displaced, cancelled or deleted it: it can only have ended by itself."""
         return self.accepted and not self.displacements
@@ -512,6 +518,22 @@ class Thread:
             if other is not run and (fact := other.inflight_during(run.create)) is not None:
                 return other, fact
         return None
+
+    def undisplaced_burst(self, strategy: str) -> Iterator[tuple[list[Run], tuple[Fact, ...]]]:
+        """Bursts of one displacing strategy on an idle thread, all runs held until the last answer, in which
+        all ended by themselves: whichever took effect first was inflight, and alone, when the second did."""
+        groups: dict[str, list[Run]] = {}
+        for run in self.creates(strategy):
+            if run.create.group is not None:
+                groups.setdefault(run.create.group, []).append(run)
+        for name, burst in groups.items():
+            first, last = min(r.create.sent for r in burst), max(r.create.until for r in burst)
+            others = [r for r in self.runs.values() if r.create.group != name and not r.refused]
+            if len(burst) < 2 or any(r.create.sent < last and not r.ended_before(first) for r in others):
+                continue
+            if all(r.accepted and r.ended_itself and r.cannot_end_before >= last for r in burst):
+                held = Fact(f"no gate of them was opened before {ms(last)}, the last answer", (burst[0].create.n,))
+                yield burst, (*(r.accepted_fact() for r in burst), held, *(r.final_fact() for r in burst))
 
     def busy_at_burst(self, run: Run) -> tuple[Run, Fact] | None:
         """A run that was certainly inflight when the burst that ``run`` belongs to was fired."""

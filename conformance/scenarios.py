@@ -97,11 +97,19 @@ def after_end(strategy: Strategy, failed: bool, earlier: bool) -> Program:
     return begun.create("B", strategy, *SHORT).until_ended("B")
 
 
-def after_earlier(strategy: Strategy) -> Program:
-    """The displacement of a run that found something: two earlier runs, one of them failed."""
+def after_earlier(strategy: Strategy, last: Literal["success", "failed", "interrupted"]) -> Program:
+    """A run that finds something in every channel: two earlier runs, the second of which ended this way."""
     family = f"{strategy}-earlier"
-    begun = program(family).create("P", "enqueue", add(), note("P"), call_tool("p"), tool_result("p")).until_ended("P")
-    begun = begun.create("Q", "enqueue", add(), note("Q")).until_ended("Q")
+    begun = program(_name(family, last), family)
+    begun = begun.create("P", "enqueue", add(), note("P"), call_tool("p"), tool_result("p")).until_ended("P")
+    match last:
+        case "success":
+            begun = begun.create("Q", "enqueue", add(), note("Q")).until_ended("Q")
+        case "failed":
+            begun = begun.create("Q", "enqueue", add(), note("Q"), fail()).until_ended("Q")
+        case "interrupted":
+            begun = begun.create("Q", "enqueue", add(), note("Q"), gate("q"), waits=False).until_inside("Q", "q")
+            begun = begun.cancel("Q", "interrupt").until_ended("Q").open("q")
     return _second(begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g"), strategy)
 
 
@@ -115,10 +123,20 @@ def three_runs(b: Strategy, c: Strategy) -> Program:
     return begun.open("g", "b", "c")
 
 
-def burst(strategy: Strategy | Literal["mixed"], size: int, busy: bool) -> Program:
+def chain(b: Action, c: Action) -> Program:
+    """B displaces A, and when B is inside its own gate, C displaces B."""
+    begun = program(_name("chain", b, c), "chain").create("P", "enqueue", add(), note("P")).until_ended("P")
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.create("B", b, add(), note("B"), gate("b"), emit()).until_stopped("A", "B")
+    begun = begun.until_inside("B", "b", needed=False).open("g").create("C", c, gate("c"), add(), note("C"))
+    begun = begun.until_stopped("B", "C").until_inside("C", "c", needed=False)
+    return begun.open("b").read().open("c").until_ended("C", needed=False)
+
+
+def burst(strategy: Strategy | Literal["mixed"], size: int, busy: bool, trial: int = 0) -> Program:
     """Simultaneous creates on an idle or on a busy thread."""
     family = f"burst-{strategy}-{'busy' if busy else 'idle'}"
-    begun = program(_name(family, str(size)), family)
+    begun = program(_name(family, str(size), str(trial)), family)
     if busy:
         begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
         if strategy == "reject":
@@ -253,9 +271,12 @@ def all_programs(seed: int, cracks: int = 30) -> list[Program]:
             programs.append(while_pending(strategy, earlier))
             programs += [after_end(strategy, failed, earlier) for failed in (False, True)]
         programs += [while_joined(strategy, how, started) for how in ("join", "stream") for started in (True, False)]
-        programs += [after_earlier(strategy), two_threads(strategy)]
-        programs += [burst(strategy, size, busy) for size in (2, 10) for busy in (False, True)]
+        programs += [after_earlier(strategy, last) for last in ("success", "failed", "interrupted")]
+        programs.append(two_threads(strategy))
+        programs += [burst(strategy, 2, busy, trial) for busy in (False, True) for trial in range(3)]
+        programs += [burst(strategy, 10, busy) for busy in (False, True)]
     programs += [three_runs(b, c) for b in STRATEGIES for c in STRATEGIES]
+    programs += [chain(b, c) for b in DISPLACING for c in DISPLACING]
     programs += [burst("mixed", size, busy) for size in (2, 10) for busy in (False, True)]
     programs += [queue(3), queue(6), queue_behind_failure(), default(False), default(True)]
     programs += [queued_displaced(a) for a in DISPLACING]

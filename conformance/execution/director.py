@@ -25,6 +25,7 @@ from conformance.programs import Cancel, Crack, Create, Join, Move, Open, Progra
 TERMINAL = frozenset({"success", "error", "interrupted", "timeout"})
 INFLIGHT = frozenset({"pending", "running"})
 CLEANUP_S = 5.0
+MOST_QUIET = 4.0  # times the quiet window
 
 
 class NotReached(Exception):
@@ -71,7 +72,8 @@ class Execution:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(CLEANUP_S):
                     await self._open_all()
             await self._settle()
-        await anyio.sleep(self.session.bounds.quiet)
+        # Not always the same: what writes late may be later than any one window. No slot is held meanwhile.
+        await anyio.sleep(self.session.bounds.quiet * random.Random(self.instance).uniform(1, MOST_QUIET))
         await self._final_reads()
         await self.room.drain()
         await self._clean_up()

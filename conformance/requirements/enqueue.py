@@ -166,12 +166,14 @@ def _entered_before(y: Run, x: Run) -> Fact | None:
     advice="take a run from the queue only in the transaction that ends it; make its write idempotent",
 )
 def conserves_input(thread: Thread) -> Iterator[Judgement]:
-    """Judges the segment of every undisturbed run in the settled state."""
+    """Judges the segment of every run in the settled state that nobody ended, or that ended with success."""
     if not thread.settled or thread.head is None:
         return
     for run in thread.runs.values():
         final = run.final
-        if not run.undisturbed or final is None or final.status in INFLIGHT:
+        if not run.accepted or final is None or final.status in INFLIGHT:
+            continue
+        if not run.undisturbed and not run.ended_itself:
             continue
         steps = thread.entries_of(run.tag)
         proof = (run.accepted_fact(), run.final_fact(), thread.log_fact())

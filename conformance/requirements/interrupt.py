@@ -62,7 +62,10 @@ def accepted(thread: Thread) -> Iterator[Judgement]:
     advice="write `interrupted` in the transaction that displaces the run, and keep the row",
 )
 def status(thread: Thread) -> Iterator[Judgement]:
-    """Judges the final status of runs that were certainly displaced."""
+    """Judges the final status of runs that were certainly displaced; of simultaneous ones, one was."""
+    for burst, proof in thread.undisplaced_burst("interrupt"):
+        names = " and ".join(r.tag for r in burst)
+        yield Violation("one of them was displaced and ends interrupted", f"{names} all ended by themselves", proof)
     for run, by, inflight in interrupted(thread):
         final = run.final
         if final is None or final.status in INFLIGHT:
@@ -120,7 +123,7 @@ def keeps_progress(thread: Thread) -> Iterator[Judgement]:
     MUST,
     "The new run's segment follows the displaced run's partial one; nothing of the displaced run comes after it.",
     source='S0 "new run builds on existing state"',
-    exercised_by=(*RUNNING, *CRACKS),
+    exercised_by=(*RUNNING, "chain", *CRACKS),
     breaks="the displaced run goes on writing, or the new run starts from an older checkpoint",
     advice="fence the displaced run's writes before the successor starts",
 )

@@ -58,7 +58,10 @@ def accepted(thread: Thread) -> Iterator[Judgement]:
     advice="delete the run's row when it has stopped, and refuse to store its end afterwards",
 )
 def deleted(thread: Thread) -> Iterator[Judgement]:
-    """Judges the final reads of runs that were certainly rolled back."""
+    """Judges the final reads of runs that were certainly rolled back; of simultaneous ones, one was."""
+    for burst, proof in thread.undisplaced_burst("rollback"):
+        names = " and ".join(r.tag for r in burst)
+        yield Violation("one of them was displaced and is deleted", f"{names} all ended by themselves", proof)
     for run, by, inflight in rolled_back(thread):
         final = run.final
         if final is None or not thread.settled:
@@ -83,7 +86,7 @@ def deleted(thread: Thread) -> Iterator[Judgement]:
     "The state that the new run finds equals, in every channel, what the displaced run had found when it "
     "started, except for what the new run's own input writes.",
     source='S1 "rolls back all work done up until that point, including the original run input"',
-    exercised_by=(*RUNNING, "rollback-earlier", *CRACKS),
+    exercised_by=(*RUNNING, "rollback-earlier", "chain", *CRACKS),
     breaks="the run is deleted but its checkpoints, its input or some channels are not; or it reverts only "
     "where an earlier run exists",
     advice="delete all checkpoints of the run, or point the head at the checkpoint from before its input",

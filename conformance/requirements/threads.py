@@ -35,6 +35,8 @@ def one_at_a_time(thread: Thread) -> Iterator[Judgement]:
 
 def _excused(x: Run, y: Run) -> bool:
     """X may legally have been displaced, cancelled or terminal when Y entered, or the other way round."""
+    if x.ended_itself and y.ended_itself:
+        return False  # neither was displaced, whatever was called
     entered = y.enters[0].at
     if any(d.call.sent <= entered for d in x.displacements) or any(
         d.call.sent <= x.enters[0].at for d in y.displacements
@@ -123,7 +125,8 @@ def _overwritten(thread: Thread, log: list[Entry]) -> Problem | None:
     present = {t for t, _ in log}
     for run in thread.runs.values():
         final = run.final
-        ended = run.undisturbed and final is not None and final.status == "success"
+        # Success is an end of its own, whatever displaced the run too late: nothing takes its segment away.
+        ended = run.accepted and final is not None and final.status == "success"
         ran = run.enters.get(0)
         if ended and run.reached_end and ran is not None and run.tag not in present:
             executed = Fact(f"{run.tag} executed from {ms(ran.at)} to its end", (ran.n,))

@@ -12,22 +12,25 @@ import asyncio
 import sys
 
 from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 
 TRIALS = 6
 
 
-def script(name: str) -> dict:
+def script(name: str) -> dict[str, object]:
     return {"script": {"name": name, "steps": 2, "ms": 300}, "at": 0}
 
 
-async def trial(client, streamed: bool) -> str | None:
+async def trial(client: LangGraphClient, streamed: bool) -> str | None:
     """The fate of A, or None where it was not pending any more when the trial began."""
     thread = (await client.threads.create())["thread_id"]
     created = asyncio.get_running_loop().create_future()
 
     async def read() -> None:
-        async for _ in client.runs.stream(thread, "steps", input=script("A"), on_run_created=created.set_result):
+        async for _ in client.runs.stream(
+            thread, "steps", input=script("A"), on_run_created=created.set_result
+        ):
             pass
 
     if streamed:
@@ -51,7 +54,9 @@ async def trial(client, streamed: bool) -> str | None:
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print("does:     run A is created and pending; run B is created with multitask_strategy=rollback; B ends; GET A")
+    print(
+        "does:     run A is created and pending; run B is created with multitask_strategy=rollback; B ends; GET A"
+    )
     print("expected: A was deleted: 404, whether a client streams A or not")
     shown = 0
     for streamed in (False, True):

@@ -4,21 +4,24 @@ The successor's answer is lost; after a rollback the state is that of a run that
 
 thread.no-lost-update, interrupt.builds-on, rollback.reverts, run.terminal-is-final.
 
-Needs the graph `steps` (steps_graph.py) on the server.   usage: python THIS_FILE URL
+Needs the graph `steps` (../confirm/steps_graph.py) on the server.   usage: python THIS_FILE URL
 
-Why (langgraph-runtime-inmem 0.36.7): see late_write_after_a_displacement.py. The head of a thread is the
+Why (langgraph-runtime-inmem 0.36.7): see ../confirm/late_write_after_a_displacement.py. The head of a thread is the
 checkpoint with the greatest id, and ids grow with time: who writes last is the head, whatever its parent.
 """
+
+# ruff: noqa: ASYNC110 - what is polled is on the server
 
 import asyncio
 import sys
 
 from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 
 TRIALS = 3
 
 
-async def trial(client, strategy: str) -> tuple[list[str], list[str]]:
+async def trial(client: LangGraphClient, strategy: str) -> tuple[list[str], list[str]]:
     """The log when B has just ended, and when A's node has ended too."""
     thread = (await client.threads.create())["thread_id"]
     stubborn = {"script": {"name": "A", "steps": 1, "ms": 3000, "stubborn": True}, "at": 0}
@@ -35,7 +38,9 @@ async def trial(client, strategy: str) -> tuple[list[str], list[str]]:
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print("does:     run A is in a node that sleeps for 3 s and swallows its cancellation; run B displaces A and ends")
+    print(
+        "does:     run A is in a node that sleeps for 3 s and swallows its cancellation; run B displaces A and ends"
+    )
     print("          successfully; A's node ends; GET state")
     print("expected: the log is B0 B1, before and after")
     shown = 0

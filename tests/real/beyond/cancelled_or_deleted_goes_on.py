@@ -1,7 +1,7 @@
 """delete.stops-writes, cancel.bulk (not yet in the suite): a run that was deleted, or cancelled in bulk by status, is
 not stopped at all and executes to its end.
 
-Needs the graph `steps` (steps_graph.py) on the server.   usage: python THIS_FILE URL
+Needs the graph `steps` (../confirm/steps_graph.py) on the server.   usage: python THIS_FILE URL
 Cancels ALL running runs of the server.
 
 Why (langgraph-runtime-inmem 0.36.7): `Runs.delete` in ops.py removes row and checkpoints and tells the worker
@@ -10,14 +10,17 @@ nothing. `Runs.cancel` by status sends its message with the call's thread id, wh
 to `interrupted` all the same, and to `success` when the run has ended by itself.
 """
 
+# ruff: noqa: ASYNC110 - what is polled is on the server
+
 import asyncio
 import sys
 
 from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 
 
-async def trial(client, how: str) -> tuple[str, str, list[str]]:
+async def trial(client: LangGraphClient, how: str) -> tuple[str, str, list[str]]:
     """A's status right after, A's status at the end, and the log at the end."""
     thread = (await client.threads.create())["thread_id"]
     a = {"script": {"name": "A", "steps": 4, "ms": 500}, "at": 0}
@@ -42,7 +45,9 @@ async def trial(client, how: str) -> tuple[str, str, list[str]]:
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print("does:     run A executes four supersteps of 500 ms; in the first: delete A, or cancel all running runs")
+    print(
+        "does:     run A executes four supersteps of 500 ms; in the first: delete A, or cancel all running runs"
+    )
     print("expected: A stops at once, and its status is final")
     shown = 0
     for how in ("delete", "interrupt", "rollback"):
