@@ -25,7 +25,8 @@ from conformance.requirements import REGISTRY
 from conformance.scenarios import all_programs
 from conformance.verdicts import Tally, decide, judge
 
-MOST_LOST = 3  # so many programs in a row that cannot even create a thread: the target is gone
+LOST_IN_A_ROW = 3  # so many programs in a row cannot even create a thread: does the target answer at all?
+MOST_LOST = 12  # so many: it is gone, whatever it answers
 
 
 class Check:
@@ -44,6 +45,7 @@ class Check:
         self._spreads: list[float] = []
         self._lost: str | None = None
         self._lost_in_a_row = 0
+        self._running = anyio.CancelScope()
         self._done = 0
         self._planned = 0
         self._leaked = 0
@@ -117,27 +119,30 @@ class Check:
 
     async def _round(self, session: Session, programs: Sequence[Program], slot: anyio.CapacityLimiter) -> None:
         async with anyio.create_task_group() as tasks:
+            self._running = tasks.cancel_scope
             for program in programs:
                 tasks.start_soon(self._one, session, program, slot)
 
     async def _one(self, session: Session, program: Program, slot: anyio.CapacityLimiter) -> None:
-        if self._lost:
-            self.tally.could_not_run.setdefault(program.family, self._lost)
-            return
         try:
             history = await Execution(session, program).run(slot)
         except TargetLost as e:
-            self._could_not_run(program, str(e))
+            await self._could_not_run(session, program, str(e))
             return
         self._lost_in_a_row = 0
         self.take(history)
 
-    def _could_not_run(self, program: Program, why: str) -> None:
+    async def _could_not_run(self, session: Session, program: Program, why: str) -> None:
         self.tally.could_not_run.setdefault(program.family, why)
         self._lost_in_a_row += 1
-        if self._lost_in_a_row >= MOST_LOST and not self._lost:
+        if self._lost_in_a_row < LOST_IN_A_ROW or self._lost:
+            return
+        if self._lost_in_a_row < MOST_LOST and await session.client.is_there():
+            return
+        if not self._lost:
             self._lost = why
             self._tell(events.Lost(why))
+            self._running.cancel()  # what is under way cannot end well any more
 
     def take(self, history: History) -> None:
         """Judge a history, count what was said of it, and keep it."""
@@ -153,9 +158,10 @@ class Check:
 
     def outcome(self, exit_code: int | None = None) -> events.Outcome:
         """What is known so far, told to the listeners; ``exit_code`` where the verdicts do not decide it."""
-        if not self._finished and self._lost is None:
+        if not self._finished or self._lost:
+            why = self._lost or "the check was broken off"
             for family in {p.family for p in self.programs()} - set(self.tally.trials):
-                self.tally.could_not_run.setdefault(family, "the check was broken off")
+                self.tally.could_not_run.setdefault(family, why)
         results = tuple(self.tally.conclude())
         decided = decide(results, self.plan.options.strict, self._lost is not None)
         outcome = events.Outcome(

@@ -339,7 +339,7 @@ class Run:
         musts = [d for d in self.displacements if d.must is not None]
         if len(musts) == 0 or musts[0].kind != kind or musts[0].call.op != by:
             return None
-        if any(d.kind != kind for d in self.displacements):
+        if self.met_refusal or any(d.kind != kind for d in self.displacements):
             return None
         return musts[0]
 
@@ -352,7 +352,21 @@ class Run:
     @property
     def undisturbed(self) -> bool:
         """Nobody displaced, cancelled or deleted it: it can only have ended by itself."""
-        return self.accepted and not self.displacements
+        return self.accepted and not self.displacements and not self.met_refusal
+
+    @cached_property
+    def met_refusal(self) -> bool:
+        """A create was refused while it may have been inflight.
+
+        That must have no effect. Whether it had one is for reject.no-effect to say, and for nobody else.
+        """
+        return any(
+            other is not self
+            and other.refused
+            and other.create.until > self.create.sent
+            and not self.ended_before(other.create.sent)
+            for other in self.thread.runs.values()
+        )
 
     def accepted_fact(self) -> Fact:
         """That its create was accepted."""

@@ -114,6 +114,11 @@ class Epilogue:
     unsettled: tuple[str, ...] = ()
     thread_status: str | None = None
 
+    @property
+    def in_full(self) -> bool:
+        """Whether it was waited for the whole deadline (later threads of a target that is stuck are not)."""
+        return self.waited >= self.deadline
+
 
 Record = Call | Told | GateOpened | Remark | Epilogue
 _KINDS: dict[str, type[Any]] = {k.record: k for k in (Call, Told, GateOpened, Remark, Epilogue)}

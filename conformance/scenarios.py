@@ -117,7 +117,7 @@ def three_runs(b: Strategy, c: Strategy) -> Program:
     """B and then C over a running A."""
     begun = program(_name("three", b, c), "three-runs")
     begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
-    begun = begun.create("B", b, gate("b"), add()).create("C", c, gate("c"), add()).read()
+    begun = begun.create("B", b, gate("b"), add()).read().create("C", c, gate("c"), add()).read()
     if b in DISPLACING or c in DISPLACING:
         begun = begun.until_stopped("A", "C" if c in DISPLACING else "B")
     return begun.open("g", "b", "c")

@@ -205,10 +205,9 @@ class Tally:
         missing = self.missing(id)
         if missing is None:
             return "pass", ""
-        families = {e.family for e in requirement.exercised_by}
-        if self.could_not_run and not any(self.trials[f] for f in families):
-            return "could-not-run", next(iter(self.could_not_run.values()))
-        return "inconclusive", missing
+        families = [e.family for e in requirement.exercised_by if self.misses(id, e)]
+        lost = next((self.could_not_run[f] for f in families if f in self.could_not_run), None)
+        return ("inconclusive", missing) if lost is None else ("could-not-run", lost)
 
 
 def decide(results: Sequence[Result], strict: bool, lost: bool) -> int:

@@ -78,7 +78,8 @@ class Client:
             base_url=address.url.rstrip("/"),
             headers=dict(address.headers),
             timeout=httpx.Timeout(address.request_timeout),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=8),
+            # Idle connections are dropped before servers do it (5 s is common), so that no request meets a closed one.
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=2.0),
             follow_redirects=False,
             trust_env=False,
             verify=self._verify,
@@ -277,6 +278,14 @@ class Client:
                 phase=phase,
             )
         return call
+
+    async def is_there(self) -> bool:
+        """Whether the target answers at all, whatever it says."""
+        try:
+            await self.http.get("/info")
+        except httpx.HTTPError:
+            return False
+        return True
 
     async def delete_thread(self, thread_id: str) -> bool:
         """Remove a thread that this check created; says whether it is gone."""

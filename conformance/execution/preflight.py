@@ -18,6 +18,7 @@ from conformance.execution.session import Bounds, Session, Transport
 from conformance.history import Call, GateOpened, History, Told
 from conformance.programs import Program, emit, gate, program
 
+TRANSPORTS: tuple[Transport, ...] = ("callback", "store", "stream")  # the best first
 SAMPLES = 3
 MOST_SLOTS = 24
 
@@ -189,13 +190,9 @@ async def _choose_transport(
     client: Client, listener: Listener | None, dialect: Dialect, reach: Bounds, made: set[str]
 ) -> tuple[Transport, History]:
     """The first transport on which a run announces itself and a gate releases it."""
-    tried: list[tuple[Transport, Listener | None]] = []
-    if listener is not None:
-        tried.append(("callback", listener))
-    tried += [("store", None), ("stream", None)]
     seen = None
-    for transport, with_listener in tried:
-        session = Session(client, transport, reach, dialect, with_listener, threads=made)
+    for transport in TRANSPORTS if listener is not None else TRANSPORTS[1:]:
+        session = Session(client, transport, reach, dialect, listener, threads=made)
         history = await Execution(session, _calibration(0)).run(anyio.CapacityLimiter(1))
         seen = history
         if {r.kind for r in history.of(Told) if r.tag == "A"} >= {"enter", "leave"}:

@@ -121,9 +121,11 @@ class StoreRoom(Room):
 
     async def listen(self) -> None:
         while True:
+            began = self.recorder.now()
             if self.recorder.waiting:
                 await self.drain()
-            await anyio.sleep(POLL_S)
+            # At most a quarter of the time is spent asking: a slow store is not slowed further.
+            await anyio.sleep(max(POLL_S, 3 * (self.recorder.now() - began)))
 
     async def drain(self) -> None:
         query: dict[str, Any] = {"namespace_prefix": [*self._namespace, "records"], "limit": DRAIN_PAGE, "offset": 0}

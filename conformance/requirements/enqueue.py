@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import GONE, INFLIGHT, Fact, Run, Thread, ms, show_log, shown
+from conformance.facts import GONE, INFLIGHT, TERMINAL, Fact, Run, Thread, ms, show_log, shown
 from conformance.requirements.base import (
     MUST,
     SHOULD,
@@ -51,9 +51,11 @@ def accepted(thread: Thread) -> Iterator[Judgement]:
 
 
 def queued_behind(thread: Thread) -> Iterator[tuple[Run, Run, Fact]]:
-    """Pairs of runs: the second was accepted by enqueue while the first was certainly inflight."""
+    """Pairs of runs: the second was accepted by enqueue while the first was certainly executing or the head of
+    the queue. (What becomes of two that wait is for enqueue.fifo and enqueue.conserves-input to say.)"""
     for queued in thread.creates("enqueue"):
-        if queued.accepted and (met := thread.inflight_during(queued)) is not None:
+        met = thread.inflight_during(queued) if queued.accepted else None
+        if met is not None and not met[0].queued_at(queued.create):
             yield met[0], queued, met[1]
 
 
@@ -203,18 +205,18 @@ def survives_failure(thread: Thread) -> Iterator[Judgement]:
     """Judges runs that were queued behind one that raised."""
     for first, queued, inflight in queued_behind(thread):
         raised = first.raises
-        if raised is None or not queued.undisturbed or thread.epilogue is None:
+        if raised is None or not queued.undisturbed or thread.epilogue is None or queued.run_id == first.run_id:
             continue
         failed = Fact(f"{first.tag} raised in its superstep {raised.step} at {ms(raised.at)}", (raised.n,))
         proof = (inflight, queued.accepted_fact(), failed)
         last = queued.readings[-1] if queued.readings else None
         stranded = last is not None and last.status in INFLIGHT and not thread.settled
         if stranded and last is not None:
-            if thread.epilogue.waited < thread.epilogue.deadline:
-                continue  # it was not waited for in full: thread.settles has said it already
+            if not thread.epilogue.in_full:
+                continue  # thread.settles has said it already
             end = Fact(f"{queued.tag} was still {last.status} when the settle deadline had passed", (last.call.n,))
             yield Violation(f"{queued.tag} executes", f"{queued.tag} is still {last.status}", (*proof, end))
-        elif queued.final is not None and not queued.enters:
+        elif queued.final is not None and queued.final.status in TERMINAL and not queued.enters:
             yield Violation(f"{queued.tag} executes", f"{queued.tag} never started", (*proof, queued.final_fact()))
         elif queued.enters:
             yield Exercised()

@@ -65,7 +65,7 @@ def refusal_says_why(thread: Thread) -> Iterator[Judgement]:
     code = int(thread.facts.history.dialect.get("refusal_code", 409))
     for run in thread.creates("reject"):
         met = thread.inflight_during(run)
-        if met is None or not is_refusal(run) or _control(thread) is None:
+        if met is None or not run.refused or _control(thread) is None:
             continue
         if run.create.status != code:
             yield Violation(
@@ -112,7 +112,7 @@ def refusal_changes_nothing(thread: Thread) -> Iterator[Judgement]:
             yield Violation("no effect at all", observed, nothing_else(run.accepted_fact(), fact))
         if met is not None and not traces:
             blocker = met[0]
-            if _ended_otherwise(blocker):
+            if _ended_otherwise(blocker) and not _met_accepted(thread, blocker):
                 observed = f"{blocker.tag}, which nobody displaced, did not end by itself"
                 proof = (met[1], run.accepted_fact(), blocker.final_fact())
                 yield Violation(f"{blocker.tag} ends by itself, untouched", observed, proof)
@@ -120,10 +120,19 @@ def refusal_changes_nothing(thread: Thread) -> Iterator[Judgement]:
                 yield Exercised()
 
 
+def _met_accepted(thread: Thread, run: Run) -> bool:
+    """An accepted create was made beside it too, which may just as well be what ended it."""
+    return any(o is not run and o.accepted and not run.ended_before(o.create.sent) for o in _later(thread, run))
+
+
+def _later(thread: Thread, run: Run) -> list[Run]:
+    return [o for o in thread.runs.values() if o.create.until > run.create.sent]
+
+
 def _ended_otherwise(run: Run) -> bool:
     """Nobody displaced it, its script does not fail, and yet it did not end with success."""
     final = run.final
-    if not run.undisturbed or run.fails or final is None or final.status in INFLIGHT:
+    if run.displacements or run.fails or final is None or final.status in INFLIGHT:
         return False
     return final.status != "success"
 
@@ -160,9 +169,11 @@ def _changes_of_thread(thread: Thread, run: Run, met: tuple[Run, Fact] | None) -
         return
     before = [c for c in reads if c.sent >= inside[-1] and c.until <= run.create.sent]
     after = [c for c in reads if c.sent >= run.create.until and c.until <= blocker.cannot_end_before]
-    # Two creates between the reads would leave it open which of them changed the thread.
-    others = [r for r in thread.runs.values() if r is not run and r.create.until > inside[-1] and not r.refused]
-    if not before or not after or any(o is not blocker for o in others):
+    if not before or not after:
+        return
+    # Another create between the reads would leave it open which of them changed the thread.
+    others = [r.create for r in thread.runs.values() if r is not run and r is not blocker]
+    if any(c.sent < after[0].until and c.until > before[-1].sent for c in others):
         return
     old, new = before[-1].answer, after[0].answer
     cites = (before[-1].n, after[0].n)
@@ -252,7 +263,7 @@ def reopens(thread: Thread) -> Iterator[Judgement]:
         if run.create.group is not None or run.unknown or run.create.status in (429, 503):
             continue
         earlier = [r for r in thread.runs.values() if r is not run and r.create.sent < run.create.until]
-        open_still = [r for r in earlier if not r.refused and not (r.undisturbed and _ended_by_itself(r, run))]
+        open_still = [r for r in earlier if not r.refused and (r.displacements or not _ended_by_itself(r, run))]
         if open_still:
             continue
         ended = [r for r in earlier if r.accepted]

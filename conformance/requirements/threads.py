@@ -37,6 +37,8 @@ def _excused(x: Run, y: Run) -> bool:
     """X may legally have been displaced, cancelled or terminal when Y entered, or the other way round."""
     if x.ended_itself and y.ended_itself:
         return False  # neither was displaced, whatever was called
+    if not x.displacements and x.final is not None and x.final.status in (GONE, "interrupted"):
+        return True  # it was displaced without a call that allows it: others say so
     entered = y.enters[0].at
     if any(d.call.sent <= entered for d in x.displacements) or any(
         d.call.sent <= x.enters[0].at for d in y.displacements
@@ -247,7 +249,7 @@ def settles(thread: Thread) -> Iterator[Judgement]:
         if accepted:
             yield Exercised(overlap=len(accepted) > 1)
         return
-    if end.waited < 0.99 * end.deadline or not accepted:
+    if not end.in_full or not accepted:
         return  # not waited for in full, because the verdict stood already
     lists = [c for c in thread.lists if c.phase == "settle"]
     if not lists:

@@ -36,6 +36,8 @@ from .registry import Defective, defect
         "rollback.no-orphans",
         "checkpoint.lineage",
         "checkpoint.one-chain",
+        "run.terminal-is-final",
+        "run.final-when-read",
     ],
 )
 class NoStrategy(Defective):
@@ -109,7 +111,7 @@ class OverlooksPendingRuns(Defective):
         return super().admit(strategy, inflight)
 
 
-@defect(must_fail=["reject.code"], may_fail=["reject.conflict", "reject.one-winner"])
+@defect(must_fail=["reject.conflict", "reject.one-winner"], may_fail=["reject.code", "reject.no-effect"])
 class RefusalIsServerError(Defective):
     """The refusal is a 500."""
 
@@ -163,7 +165,23 @@ class RefusalChangesThreadStatus(Defective):
 
 @defect(
     must_fail=["reject.no-effect"],
-    may_fail=["reject.conflict", "reject.one-winner", "reject.reopens", "displaced.stops"],
+    may_fail=[
+        "reject.conflict",
+        "reject.one-winner",
+        "reject.reopens",
+        "displaced.stops",
+        "enqueue.first-completes",
+        "enqueue.conserves-input",
+        "interrupt.keeps-progress",
+        "interrupt.builds-on",
+        "rollback.deleted",
+        "rollback.reverts",
+        "rollback.lineage",
+        "rollback.no-orphans",
+        "thread.one-at-a-time",
+        "thread.independent",
+        "run.status-truthful",
+    ],
 )
 class RefusalStopsTheRun(Defective):
     """The refused create has interrupted the inflight run before it was refused."""

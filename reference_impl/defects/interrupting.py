@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -60,22 +59,38 @@ class RelabelledAtTheEnd(Defective):
 
 @defect(
     must_fail=["displaced.stops"],
-    may_fail=["run.final-when-read", "run.terminal-is-final", "run.status-truthful"],
+    may_fail=[
+        "interrupt.builds-on",
+        "run.final-when-read",
+        "run.terminal-is-final",
+        "run.status-truthful",
+        "thread.one-at-a-time",
+    ],
 )
-class StopsAtLeisure(Defective):
-    """An interrupted run is called so at once, and goes on, and writes, for another second."""
+class NeverTold(Defective):
+    """An interrupted run is called so at once, but its code is not told: it runs on, and writes, to its end."""
 
     def displace(self, run: Run, *, keep_progress: bool) -> None:
         if keep_progress and run.status is RunStatus.RUNNING:
             self.retire(run)
-            asyncio.get_running_loop().call_later(1.0, lambda: self.stop(run))
         else:
             super().displace(run, keep_progress=keep_progress)
 
 
 @defect(
     must_fail=["interrupt.no-injection", "interrupt.status"],
-    may_fail=["displaced.stops", "interrupt.builds-on", "run.status-legal", "thread.no-lost-update"],
+    may_fail=[
+        "displaced.stops",
+        "interrupt.builds-on",
+        "run.status-legal",
+        "thread.no-lost-update",
+        "interrupt.keeps-progress",
+        "run.terminal-is-final",
+        "run.final-when-read",
+        "run.status-truthful",
+        "checkpoint.lineage",
+        "checkpoint.one-chain",
+    ],
 )
 class InjectedIntoTheRunning(ExecutesInAnothersName):
     """The new input is given to the run that executes, which goes on with it under its own id."""
@@ -185,7 +200,7 @@ class LeavesAHole(Defective):
         super().retire(run)
 
 
-@defect(must_fail=["checkpoint.lineage"], may_fail=["checkpoint.one-chain", "interrupt.builds-on"])
+@defect(must_fail=["checkpoint.lineage", "checkpoint.one-chain"], may_fail=["interrupt.builds-on"])
 class WrongParent(Defective):
     """A run's first checkpoint names its grandparent as its parent: the history forks."""
 

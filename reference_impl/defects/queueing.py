@@ -44,7 +44,19 @@ class EnqueueStartsAtOnce(Defective):
 
 @defect(
     must_fail=["enqueue.first-completes"],
-    may_fail=["enqueue.conserves-input", "enqueue.separate-run", "enqueue.fifo"],
+    may_fail=[
+        "enqueue.conserves-input",
+        "enqueue.separate-run",
+        "enqueue.fifo",
+        "reject.no-effect",
+        "enqueue.survives-failure",
+        "rollback.deleted",
+        "rollback.reverts",
+        "rollback.lineage",
+        "rollback.no-orphans",
+        "thread.one-at-a-time",
+        "thread.independent",
+    ],
 )
 class EnqueueInterrupts(Defective):
     """Treats enqueue as interrupt: the first run is stopped."""
@@ -67,7 +79,13 @@ class StrandedByFailure(Defective):
 
 @defect(
     must_fail=["enqueue.conserves-input"],
-    may_fail=["enqueue.separate-run", "enqueue.fifo", "run.status-legal"],
+    may_fail=[
+        "enqueue.separate-run",
+        "enqueue.fifo",
+        "run.status-legal",
+        "enqueue.first-completes",
+        "enqueue.survives-failure",
+    ],
 )
 class NewestReplacesWaiting(Defective):
     """A run that waits is silently dropped when another one is enqueued."""
@@ -126,6 +144,8 @@ class MergedIntoTheFirst(ExecutesInAnothersName):
         "run.status-legal",
         "run.status-truthful",
         "thread.one-at-a-time",
+        "enqueue.survives-failure",
+        "thread.settles",
     ],
 )
 class SharedRunId(Defective):

@@ -25,9 +25,7 @@ async def trial(client: LangGraphClient, how: str, pending: bool) -> str:
     """The thread's status four seconds after its only run was ended."""
     thread = (await client.threads.create())["thread_id"]
     slow = {"script": {"name": "A", "steps": 1, "ms": 20_000}, "at": 0}
-    a = (await client.runs.create(thread, "steps", input=slow, after_seconds=30 if pending else None))[
-        "run_id"
-    ]
+    a = (await client.runs.create(thread, "steps", input=slow, after_seconds=30 if pending else None))["run_id"]
     while not pending and not await client.threads.get_history(thread, limit=10):
         await asyncio.sleep(0.02)
     if how == "delete":
@@ -41,9 +39,7 @@ async def trial(client: LangGraphClient, how: str, pending: bool) -> str:
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run A is the only one of its thread; cancel(rollback) or delete A; 4 s later no run is listed"
-    )
+    print("does:     run A is the only one of its thread; cancel(rollback) or delete A; 4 s later no run is listed")
     print("expected: the thread is idle")
     stuck = 0
     for how in ("cancel", "cancel, wait=true", "delete"):
@@ -52,9 +48,7 @@ async def main(url: str) -> int:
                 continue
             statuses = await asyncio.gather(*(trial(client, how, pending) for _ in range(TRIALS)))
             busy = statuses.count("busy")
-            print(
-                f"observed: {how}, A {'pending' if pending else 'running'}: thread busy in {busy} of {TRIALS}"
-            )
+            print(f"observed: {how}, A {'pending' if pending else 'running'}: thread busy in {busy} of {TRIALS}")
             stuck += busy
     return 1 if stuck else 0
 

@@ -45,9 +45,7 @@ async def trial(client: LangGraphClient, how: str) -> tuple[str, str, list[str]]
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run A executes four supersteps of 500 ms; in the first: delete A, or cancel all running runs"
-    )
+    print("does:     run A executes four supersteps of 500 ms; in the first: delete A, or cancel all running runs")
     print("expected: A stops at once, and its status is final")
     shown = 0
     for how in ("delete", "interrupt", "rollback"):

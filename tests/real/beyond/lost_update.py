@@ -38,9 +38,7 @@ async def trial(client: LangGraphClient, strategy: str) -> tuple[list[str], list
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run A is in a node that sleeps for 3 s and swallows its cancellation; run B displaces A and ends"
-    )
+    print("does:     run A is in a node that sleeps for 3 s and swallows its cancellation; run B displaces A and ends")
     print("          successfully; A's node ends; GET state")
     print("expected: the log is B0 B1, before and after")
     shown = 0

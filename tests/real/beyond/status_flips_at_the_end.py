@@ -54,9 +54,7 @@ async def trial(client: LangGraphClient) -> str:
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run B is created with multitask_strategy=interrupt around the instant at which run A ends; then"
-    )
+    print("does:     run B is created with multitask_strategy=interrupt around the instant at which run A ends; then")
     print("          A's status is polled")
     print("expected: interrupted, or success, and never anything after that")
     end, seen = time.monotonic() + SECONDS, Counter()

@@ -54,9 +54,7 @@ async def trial(client: LangGraphClient) -> tuple[bool, bool]:
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run A executes supersteps of 5 ms; cancel(rollback) at a random instant; A answers 404; run B is"
-    )
+    print("does:     run A executes supersteps of 5 ms; cancel(rollback) at a random instant; A answers 404; run B is")
     print("          created and ends; walk from the newest checkpoint to its ancestors")
     print("expected: every parent is in the history; the log holds B0 B1 and nothing else")
     start, results = time.monotonic(), []
@@ -71,9 +69,7 @@ async def main(url: str) -> int:
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     holes, found = sum(h for h, _ in results), sum(f for _, f in results)
-    print(
-        f"observed: a parent is missing in {holes} of {len(results)}; B found work of A in {found} of {len(results)}"
-    )
+    print(f"observed: a parent is missing in {holes} of {len(results)}; B found work of A in {found} of {len(results)}")
     return 1 if holes else 0
 
 

@@ -47,29 +47,21 @@ async def trial(client: LangGraphClient, strategy: str) -> tuple[bool, bool]:
     assert ended == ("404" if strategy == "rollback" else "interrupted"), ended
     await client.runs.join(thread, b)
     history = await client.threads.get_history(thread, limit=10)
-    late = [
-        s for s in history if s["metadata"]["run_id"] == a and s["checkpoint"]["checkpoint_id"] not in before
-    ]
+    late = [s for s in history if s["metadata"]["run_id"] == a and s["checkpoint"]["checkpoint_id"] not in before]
     parents = [s["parent_checkpoint"]["checkpoint_id"] for s in history if s["parent_checkpoint"]]
     return bool(late), len(parents) != len(set(parents))
 
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run A is in a node that sleeps for 3 s and swallows its cancellation; run B displaces A; B has"
-    )
-    print(
-        "          written its first checkpoint and executes, A reads as ended (interrupted, or 404); A's node ends"
-    )
+    print("does:     run A is in a node that sleeps for 3 s and swallows its cancellation; run B displaces A; B has")
+    print("          written its first checkpoint and executes, A reads as ended (interrupted, or 404); A's node ends")
     print("expected: A writes no further checkpoint; no two checkpoints have the same parent")
     shown = 0
     for strategy in ("interrupt", "rollback"):
         results = await asyncio.gather(*(trial(client, strategy) for _ in range(TRIALS)))
         late, forks = sum(w for w, _ in results), sum(f for _, f in results)
-        print(
-            f"observed: {strategy}: A wrote late in {late} of {TRIALS}; a fork in the history in {forks} of {TRIALS}"
-        )
+        print(f"observed: {strategy}: A wrote late in {late} of {TRIALS}; a fork in the history in {forks} of {TRIALS}")
         shown += late + forks
     return 1 if shown else 0
 

@@ -75,9 +75,7 @@ async def trials(client: LangGraphClient, streamed: bool) -> list[tuple[bool, bo
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run A executes supersteps of 5 ms; run B is created with multitask_strategy=rollback at a random"
-    )
+    print("does:     run A executes supersteps of 5 ms; run B is created with multitask_strategy=rollback at a random")
     print("          instant; B ends; GET state")
     print("expected: the log holds B0 B1 and nothing else, and no checkpoint of the history names A")
     found_any = 0
@@ -85,9 +83,7 @@ async def main(url: str) -> int:
         results = await trials(client, streamed)
         found, orphans = sum(f for f, _ in results), sum(o for _, o in results)
         who = "a client streams A" if streamed else "nobody streams A"
-        print(
-            f"observed: {who}: B found work of A in {found} of {len(results)}, checkpoints of A left in {orphans}"
-        )
+        print(f"observed: {who}: B found work of A in {found} of {len(results)}, checkpoints of A left in {orphans}")
         found_any += found + orphans
     return 1 if found_any else 0
 

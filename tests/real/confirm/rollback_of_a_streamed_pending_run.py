@@ -28,9 +28,7 @@ async def trial(client: LangGraphClient, streamed: bool) -> str | None:
     created = asyncio.get_running_loop().create_future()
 
     async def read() -> None:
-        async for _ in client.runs.stream(
-            thread, "steps", input=script("A"), on_run_created=created.set_result
-        ):
+        async for _ in client.runs.stream(thread, "steps", input=script("A"), on_run_created=created.set_result):
             pass
 
     if streamed:
@@ -54,9 +52,7 @@ async def trial(client: LangGraphClient, streamed: bool) -> str | None:
 
 async def main(url: str) -> int:
     client = get_client(url=url)
-    print(
-        "does:     run A is created and pending; run B is created with multitask_strategy=rollback; B ends; GET A"
-    )
+    print("does:     run A is created and pending; run B is created with multitask_strategy=rollback; B ends; GET A")
     print("expected: A was deleted: 404, whether a client streams A or not")
     shown = 0
     for streamed in (False, True):
