@@ -45,7 +45,7 @@ class Check:
         self._spreads: list[float] = []
         self._lost: str | None = None
         self._lost_in_a_row = 0
-        self._running = anyio.CancelScope()
+        self._running: anyio.CancelScope | None = None
         self._done = 0
         self._planned = 0
         self._leaked = 0
@@ -142,7 +142,8 @@ class Check:
         if not self._lost:
             self._lost = why
             self._tell(events.Lost(why))
-            self._running.cancel()  # what is under way cannot end well any more
+            if self._running is not None:
+                self._running.cancel()  # what is under way cannot end well any more
 
     def take(self, history: History) -> None:
         """Judge a history, count what was said of it, and keep it."""

@@ -21,6 +21,7 @@ from conformance.programs import Program, emit, gate, program
 TRANSPORTS: tuple[Transport, ...] = ("callback", "store", "stream")  # the best first
 SAMPLES = 3
 MOST_SLOTS = 24
+FEW_SLOTS = 8
 
 
 class TargetUnusable(Exception):
@@ -67,7 +68,9 @@ async def _survey(
     start = max(_start_latency(s) for s in samples)
     release = statistics.median(_release_latency(s) for s in samples)
     session.bounds = Bounds.stretched(call, start, release, settle)
-    slots = await _count_slots(session, start) if transport != "stream" else 4
+    slots = await _count_slots(session, start) if transport != "stream" else FEW_SLOTS
+    if transport == "store":
+        slots = min(slots, FEW_SLOTS)  # every waiting execution polls
     session.threads = set()  # from here on they are the check's to remove
     return Surveyed(session, slots)
 
