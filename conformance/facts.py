@@ -67,6 +67,14 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Release:
+    """A gate let a run go, not before ``at``; ``n`` is the record that says so."""
+
+    at: float
+    n: int
+
+
+@dataclass(frozen=True)
 class Displacement:
     """A call that marks a run: an interrupt or rollback create, or a cancel. ``must``: certainly did."""
 
@@ -264,22 +272,40 @@ class Run:
         ended = self.ended_at
         return ended is not None and ended.call.received is not None and ended.call.received <= instant
 
-    @cached_property
-    def cannot_end_before(self) -> float:
-        """The instant before which it cannot have ended by itself: its last gate was closed."""
+    def release(self, step: int) -> Release | None:
+        """When the gate of a superstep was opened, at the earliest; None where it has none, or it held nothing.
+
+        Where gates are timed, each holds for its bound, and none of them before the create was sent.
+        """
+        spec = self.script[step] if step < len(self.script) else {}
+        swallowed = any(r.kind == "swallowed" and r.step == step for r in self.told)
+        key = spec.get("swallow") if swallowed else spec.get("gate")
+        if key is None:
+            return None
         if self.thread.facts.history.transport == "stream":
-            return -NEVER
-        instant = -NEVER
+            held = sum(float(s.get("bound", 0)) for s in self.script[: step + 1] if "gate" in s)
+            return Release(self.create.sent + held, self.create.n)
+        left = self.leaves.get(step)
+        if left is not None and left.detail.get("gate_opened") is False:
+            return None  # its bound expired
+        opened = self.thread.facts.gates.get(key)
+        return Release(NEVER, self.create.n) if opened is None else Release(opened.sent, opened.n)
+
+    @cached_property
+    def last_release(self) -> Release | None:
+        """The release of the last gate that it must pass to end by itself."""
+        releases = []
         for i, step in enumerate(self.script):
             if step["op"] == "fail" and "gate" not in step:
                 break
-            if "gate" in step:
-                left = self.leaves.get(i)
-                if left is not None and left.detail.get("gate_opened") is False:
-                    continue  # its bound expired: it held nothing
-                opened = self.thread.facts.gates.get(step["gate"])
-                instant = max(instant, opened.sent if opened is not None else NEVER)
-        return instant
+            if (release := self.release(i)) is not None:
+                releases.append(release)
+        return max(releases, key=lambda r: r.at, default=None)
+
+    @property
+    def cannot_end_before(self) -> float:
+        """The instant before which it cannot have ended by itself: its last gate was closed."""
+        return self.last_release.at if self.last_release is not None else -NEVER
 
     def held_over(self, call: Call) -> bool:
         """Accepted before ``call`` was sent, and held by a gate until it had taken effect."""
@@ -305,18 +331,17 @@ class Run:
             return None
         if self.ended_before(effect):
             return None
-        gates = [s["gate"] for s in self.script if "gate" in s]
-        opened = [g for g in (self.thread.facts.gates.get(k) for k in gates) if g is not None]
-        last = max(opened, key=lambda g: g.sent, default=None)
-        until = f"until {ms(last.sent)}" if last is not None else "to the end"
-        inside = [r for r in self.enters.values() if r.detail.get("gate") in gates and r.at <= call.sent]
+        last = self.last_release
+        assert last is not None
+        until = f"was closed until {ms(last.at)}" if last.at != NEVER else "was never opened"
+        inside = [r for r in self.enters.values() if r.detail.get("gate") and r.at <= call.sent]
         where = f", inside its superstep {inside[-1].step} since {ms(inside[-1].at)}" if inside else ""
-        cites = (self.create.n, *(r.n for r in inside[-1:]), *((last.n,) if last is not None else ()))
+        cites = dict.fromkeys((self.create.n, *(r.n for r in inside[-1:]), last.n))
         text = (
             f"{self.tag} was inflight while {call.op} {call.tag} took effect: accepted by "
-            f"{ms(self.effect_by)}{where}, and its gate {gates[-1] if gates else ''!r} was closed {until}"
+            f"{ms(self.effect_by)}{where}, and its last gate {until}"
         )
-        return Fact(text, cites)
+        return Fact(text, tuple(cites))
 
     def inflight_during(self, call: Call) -> Fact | None:
         """Proof that it was inflight when ``call`` took effect, or None."""

@@ -125,7 +125,7 @@ class Multitask:
     # --- a run is created --------------------------------------------------------------------------
 
     async def create(self, thread: Thread, spec: RunSpec) -> Run:
-        """Accept a run. Asynchronous by its nature, in that here nothing is awaited by intent.
+        """Accept a run. A coroutine for those that have to wait here; this one must not, and does not.
 
         Raises:
             Conflict: refused; nothing has changed.
@@ -146,15 +146,18 @@ class Multitask:
         for run in admission.displaced:
             self.displace(run, keep_progress=admission.keep_progress)
         run = self.append(thread, spec)
-        self.worker.wake(thread, at=run.due)
+        if spec.after_seconds > 0:
+            run.scheduled = True
+            self.worker.call_later(spec.after_seconds, lambda: self.come_due(run))
+        else:
+            self.worker.wake(thread)
         return run
 
     def refusal(self, because: Run) -> ApiError:
         return Conflict(f"Thread is busy: run {because.run_id} is {because.status}. Try again when it is over.")
 
     def append(self, thread: Thread, spec: RunSpec) -> Run:
-        due = self.worker.clock() + spec.after_seconds if spec.after_seconds else 0.0
-        return self.storage.append_run(thread, spec, self.new_run_id(thread), due=due)
+        return self.storage.append_run(thread, spec, self.new_run_id(thread))
 
     def new_run_id(self, thread: Thread) -> str:  # noqa: ARG002  (a defect looks at it)
         return str(uuid.uuid4())
@@ -215,8 +218,7 @@ class Multitask:
     def revert(self, run: Run) -> None:
         """Take the run's segment off the thread: every checkpoint, the input's included."""
         self.checkpoints.delete_run(run.thread.thread_id, run.run_id)
-        if run.found is not None:
-            run.thread.resting = run.found
+        run.thread.resting = run.found
 
     def forget(self, run: Run, reason: Failure) -> None:
         """Delete the run from the records; whoever waits for it is told the reason."""
@@ -228,14 +230,22 @@ class Multitask:
 
     def next_run(self, thread: Thread) -> Run | None:
         """The run that starts now on this thread, if any: the first in the queue, when nothing executes."""
-        if thread.updating.locked() or self.worker.executes_on(thread):
+        if thread.updating.locked() or self.executing(thread):
             return None
         return next(iter(self.queue(thread)), None)
 
+    def executing(self, thread: Thread) -> Sequence[Run]:
+        """The runs of this thread whose code executes, as far as it has not been given up."""
+        return self.worker.executing(thread)
+
     def queue(self, thread: Thread) -> Sequence[Run]:
         """The runs that wait on this thread and are due, in the order in which they start."""
-        now = self.worker.clock()
-        return [run for run in thread.runs if run.status is RunStatus.PENDING and run.due <= now]
+        return [run for run in thread.runs if run.status is RunStatus.PENDING and not run.scheduled]
+
+    def come_due(self, run: Run) -> None:
+        """Put a scheduled run in the queue, at the place of its acceptance."""
+        run.scheduled = False
+        self.worker.wake(run.thread)
 
     def begin(self, run: Run) -> None:
         """Entitle a run to write; it executes from now on."""

@@ -76,9 +76,9 @@ class Run:
     created_at: datetime
     updated_at: datetime
     status: RunStatus = RunStatus.PENDING
-    due: float = 0.0
-    """Event-loop time (seconds) before which the run must not start; 0 unless scheduled."""
-    found: ThreadStatus | None = None
+    scheduled: bool = False
+    """Whether the run must not start yet, because its ``after_seconds`` have not passed."""
+    found: ThreadStatus = ThreadStatus.IDLE
     """The thread's resting status when this run started: what a rollback returns it to."""
     output: bytes = b"null"
     """JSON that ``wait`` and ``join`` answer with, once the run is over."""
@@ -159,10 +159,10 @@ class Storage:
         except KeyError:
             raise NotFound(f"Thread {thread_id} not found.") from None
 
-    def append_run(self, thread: Thread, spec: RunSpec, run_id: str, *, due: float = 0.0) -> Run:
+    def append_run(self, thread: Thread, spec: RunSpec, run_id: str) -> Run:
         """Add a pending run behind all others of the thread."""
         now = self.now()
-        run = Run(run_id=run_id, thread=thread, spec=spec, created_at=now, updated_at=now, due=due)
+        run = Run(run_id=run_id, thread=thread, spec=spec, created_at=now, updated_at=now)
         thread.runs.append(run)
         thread.graph_id = spec.graph_id
         thread.metadata |= {"graph_id": spec.graph_id, "assistant_id": spec.assistant_id}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -50,19 +50,18 @@ class Worker:
         self._starved: dict[Thread, None] = {}
         self._closing = False
 
-    def clock(self) -> float:
-        """The event loop's time in seconds; ``Run.due`` is on this clock."""
-        return asyncio.get_running_loop().time()
-
     # --- starting and stopping ------------------------------------------------------------------------
 
-    def wake(self, thread: Thread, *, at: float = 0.0) -> None:
-        """Look, on the loop's next turn or at the time ``at``, whether a run of this thread may start."""
-        asyncio.get_running_loop().call_at(at, self._advance, thread)
+    def wake(self, thread: Thread) -> None:
+        """Look, on the event loop's next turn, whether a run of this thread may start."""
+        asyncio.get_running_loop().call_soon(self._advance, thread)
 
-    def executes_on(self, thread: Thread) -> bool:
-        """Whether code of one of the thread's runs executes, as far as it was not given up."""
-        return any(e.occupies for e in self._executions.values() if e.run.thread is thread)
+    def call_later(self, seconds: float, act: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(seconds, act)
+
+    def executing(self, thread: Thread) -> list[Run]:
+        """The runs of this thread whose code executes, as far as it was not given up."""
+        return [e.run for e in self._executions.values() if e.occupies and e.run.thread is thread]
 
     def cancel(self, run: Run) -> None:
         """Tell the run's code to stop; harmless when it does not execute."""
@@ -113,7 +112,7 @@ class Worker:
             return
         execution.occupies = False
         self._free += 1
-        self._advance(execution.run.thread)
+        self._starved.setdefault(execution.run.thread)  # behind the threads that wait already
         while self._starved and self._free > 0:
             thread = next(iter(self._starved))
             del self._starved[thread]

@@ -186,7 +186,7 @@ class Execution:
                 tag=create.tag,
                 sent=round(hit.sent - offset, 6),
                 received=round(hit.received - offset, 6),
-                request=asked(create),
+                request=asked(self._scripted(create)),
                 status=hit.status,
                 answer=self.recorder.redactor.value(answer),
                 error=self.recorder.redactor.text(error) if error else None,

@@ -62,18 +62,17 @@ def _held_at(run: Run, by: Displacement) -> tuple[int, Fact] | None:
     facts = run.thread.facts
     for step, entered in sorted(run.enters.items(), reverse=True):
         spec = run.script[step] if step < len(run.script) else {}
-        key = spec.get("gate")
-        if key is None or entered.at > by.call.sent or key not in facts.gates:
+        key, opened = spec.get("gate"), run.release(step)
+        if opened is None or entered.at > by.call.sent:
             continue
         if spec.get("swallow") or spec.get("block"):
             return None
-        opened = facts.gates[key]
         for remark in facts.remarks:
-            if not _stop_waited(run, remark) or not by.call.until <= remark.at <= opened.sent:
+            if not _stop_waited(run, remark) or not by.call.until <= remark.at <= opened.at:
                 continue
             text = (
                 f"{run.tag} was held at gate {key!r} in superstep {step} from {ms(entered.at)} until "
-                f"{ms(opened.sent)}, after the answer and the stop deadline"
+                f"{ms(opened.at)}, after the answer and the stop deadline"
             )
             return step, Fact(text, (entered.n, remark.n, opened.n))
     return None

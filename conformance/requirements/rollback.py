@@ -227,7 +227,7 @@ def effects(thread: Thread) -> Iterator[Judgement]:
         if not any(s["op"] == "effect" for s in run.script):
             continue
         done = [r for r in run.told if r.kind == "effect"]
-        after = [r for r in done if _certainly_after(thread, run, r.step, by)]
+        after = [r for r in done if _certainly_after(run, r.step, by)]
         if not done:
             yield Hazard(None)
             continue
@@ -239,8 +239,7 @@ def effects(thread: Thread) -> Iterator[Judgement]:
         yield Hazard(text, (call_fact(thread, by), *(Fact(f"effect {r.detail.get('name')}", (r.n,)) for r in done)))
 
 
-def _certainly_after(thread: Thread, run: Run, step: int, by: Displacement) -> bool:
+def _certainly_after(run: Run, step: int, by: Displacement) -> bool:
     """The effect's superstep was held at a gate that was opened only after the answer."""
-    keys = [run.script[step].get(k) for k in ("swallow", "gate")] if step < len(run.script) else []
-    opened = [thread.facts.gates[k].sent for k in keys if k in thread.facts.gates]
-    return bool(opened) and max(opened) >= by.call.until
+    opened = run.release(step)
+    return opened is not None and opened.at >= by.call.until

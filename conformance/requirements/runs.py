@@ -70,7 +70,7 @@ def _late_write(thread: Thread, run: Run) -> Violation | None:
     began = successor.enters[0]
     if any(d.call.sent > began.at for d in run.displacements):
         return None
-    for step, opened in _gates_of(thread, run):
+    for step, opened in _releases(run):
         if opened < began.at or (checkpoint := _written(call, run, step)) is None:
             continue
         facts = (
@@ -83,17 +83,11 @@ def _late_write(thread: Thread, run: Run) -> Violation | None:
     return None
 
 
-def _gates_of(thread: Thread, run: Run) -> Iterator[tuple[int, float]]:
+def _releases(run: Run) -> Iterator[tuple[int, float]]:
     """Supersteps that were entered, with the instant before which a gate did not let them be left."""
     for step in run.enters:
-        spec = run.script[step] if step < len(run.script) else {}
-        swallowed = any(r.kind == "swallowed" and r.step == step for r in run.told)
-        key = spec.get("swallow") if swallowed else spec.get("gate")
-        left = run.leaves.get(step)
-        if left is not None and left.detail.get("gate_opened") is False:
-            continue
-        if key in thread.facts.gates:
-            yield step, thread.facts.gates[key].sent
+        if (opened := run.release(step)) is not None:
+            yield step, opened.at
 
 
 def _write_after_settling(thread: Thread, run: Run) -> Violation | None:
@@ -155,7 +149,7 @@ def final_when_read(thread: Thread) -> Iterator[Judgement]:
 
 
 def _not_left_before(thread: Thread, run: Run) -> Iterator[tuple[int, float, tuple[int, ...]]]:
-    for step, opened in _gates_of(thread, run):
+    for step, opened in _releases(run):
         yield step, opened, (run.enters[step].n,)
     if thread.facts.causal_receipts:
         # The node waits for the receipt of its "leave", so its superstep ends after it.
@@ -210,8 +204,8 @@ def _back_to_pending(run: Run) -> Fact | None:
 )
 def status_truthful(thread: Thread) -> Iterator[Judgement]:
     """Compares statuses with what the probe announced."""
-    if thread.facts.history.transport == "stream":
-        return  # announcements may be lost there: what was not seen may have happened
+    # Announcements may be lost on streams: what was not seen may have happened all the same.
+    lossless = thread.facts.history.transport != "stream"
     for run in thread.runs.values():
         success = next((r for r in run.readings if r.status == "success"), None)
         raised, final = run.raises, run.final
@@ -256,14 +250,14 @@ def create_returns(thread: Thread) -> Iterator[Judgement]:
             continue
         first = min(inside, key=lambda r: r.at)
         opened = thread.facts.gates.get(str(run.script[first.step]["gate"]))
-        if opened is None or first.at > opened.sent:
+        if opened is None or first.at > opened.at:
             continue
-        if run.create.until <= opened.sent:
+        if run.create.until <= opened.at:
             yield Exercised(overlap=False)
-        elif opened.sent - first.at > LONG_S:
+        elif opened.at - first.at > LONG_S and thread.facts.history.transport != "stream":
             facts = (
                 Fact(
-                    f"{run.tag} was inside its gate from {ms(first.at)} until {ms(opened.sent)}",
+                    f"{run.tag} was inside its gate from {ms(first.at)} until {ms(opened.at)}",
                     (first.n, opened.n),
                 ),
                 run.accepted_fact(),

@@ -48,20 +48,15 @@ def _excused(x: Run, y: Run) -> bool:
 
 
 def _by_cause(x: Run, y: Run) -> Fact | None:
-    gates = x.thread.facts.gates
     for step, entered in x.enters.items():
-        key = x.script[step].get("gate") if step < len(x.script) else None
-        if key is None or key not in gates:
+        opened = x.release(step)
+        if opened is None:
             continue
-        left = x.leaves.get(step)
-        if left is not None and left.detail.get("gate_opened") is False:
-            continue
-        opened = gates[key]
         for other in y.enters.values():
-            if entered.at <= y.create.sent and other.at < opened.sent:
+            if entered.at <= y.create.sent and other.at < opened.at:
                 text = (
-                    f"{y.tag} entered superstep {other.step} by {ms(other.at)}, while {x.tag} was held at gate {key!r} "
-                    f"in superstep {step} from {ms(entered.at)} until {ms(opened.sent)}"
+                    f"{y.tag} entered superstep {other.step} by {ms(other.at)}, while {x.tag} was held at its gate "
+                    f"in superstep {step} from {ms(entered.at)} until {ms(opened.at)}"
                 )
                 return Fact(text, (entered.n, other.n, opened.n))
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reference_impl.multitask import Accepted, Admission
-from reference_impl.storage import Run, RunSpec, RunStatus, Thread
+from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread
 
 from .registry import Defective, defect
 
@@ -41,15 +41,13 @@ COLLATERAL = (
 
 
 @defect(must_fail=["thread.independent"], may_fail=COLLATERAL)
-class DisplacesTheNeighbour(Defective):
-    """Interrupt and rollback also interrupt what executes on the thread that was created just before."""
+class InterruptsAllThreads(Defective):
+    """Interrupt looks for inflight runs without asking whose thread they are on, and stops them all."""
 
     def carry_out(self, admission: Admission, thread: Thread, spec: RunSpec) -> Run:
-        if isinstance(admission, Accepted) and admission.displaced:
-            threads = [*self.storage.threads.values()]
-            neighbour = threads[threads.index(thread) - 1]
-            for run in neighbour.inflight() if neighbour is not thread else ():
-                self.cancel(run, keep_progress=True)
+        if isinstance(admission, Accepted) and spec.strategy is Strategy.INTERRUPT:
+            everywhere = [run for other in self.storage.threads.values() for run in other.inflight()]
+            admission = Accepted(displaced=everywhere)
         return super().carry_out(admission, thread, spec)
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from reference_impl.multitask import Ending, Failure
-from reference_impl.storage import Run, RunSpec, RunStatus, Thread, ThreadStatus
+from reference_impl.storage import Run, RunSpec, RunStatus, Storage, Thread, ThreadStatus
 
 from .registry import Defective, defect
-from .surgery import put_on_top
 
 if TYPE_CHECKING:
-    from reference_impl.checkpoints import Saved
+    from langchain_core.runnables import RunnableConfig
+
+    from reference_impl.checkpoints import CheckpointStore
+    from reference_impl.worker import Worker
 
 
-@defect(must_fail=["run.status-truthful"])
+@defect(must_fail=["run.status-truthful"], may_fail=["enqueue.first-completes"])
 class FailureCalledSuccess(Defective):
     """A run whose node raised is called successful."""
 
@@ -24,7 +25,16 @@ class FailureCalledSuccess(Defective):
         return super().outcome(Ending.COMPLETED if ending is Ending.FAILED else ending)
 
 
-@defect(must_fail=["run.status-truthful"], may_fail=["enqueue.first-completes", "enqueue.separate-run"])
+@defect(
+    must_fail=["enqueue.first-completes"],
+    may_fail=[
+        "run.status-truthful",
+        "reject.no-effect",
+        "reject.reopens",
+        "enqueue.separate-run",
+        "thread.independent",
+    ],
+)
 class SuccessCalledError(Defective):
     """A run that reached its end is called failed."""
 
@@ -34,7 +44,19 @@ class SuccessCalledError(Defective):
 
 @defect(
     must_fail=["run.status-truthful"],
-    may_fail=["run.terminal-is-final", "run.final-when-read", "run.status-legal", "reject.reopens"],
+    may_fail=[
+        "run.terminal-is-final",
+        "run.final-when-read",
+        "run.status-legal",
+        "reject.reopens",
+        "reject.one-winner",
+        "reject.no-effect",
+        "enqueue.first-completes",
+        "enqueue.conserves-input",
+        "rollback.deleted",
+        "rollback.lineage",
+        "thread.independent",
+    ],
 )
 class SuccessBeforeTheEnd(Defective):
     """A run is called successful from its start on."""
@@ -53,7 +75,16 @@ class UnknownStatus(Defective):
 
 @defect(
     must_fail=["run.terminal-is-final"],
-    may_fail=["run.final-when-read", "run.status-legal", "run.status-truthful", "enqueue.first-completes"],
+    may_fail=[
+        "run.final-when-read",
+        "run.status-legal",
+        "run.status-truthful",
+        "enqueue.first-completes",
+        "reject.no-effect",
+        "interrupt.status",
+        "displaced.stops",
+        "thread.independent",
+    ],
 )
 class TerminalStatusFlips(Defective):
     """A successful run is called interrupted as soon as the next one is created."""
@@ -65,57 +96,102 @@ class TerminalStatusFlips(Defective):
         return super().append(thread, spec)
 
 
-LATE_MAY_FAIL = (
-    "run.final-when-read",
-    "thread.no-lost-update",
-    "interrupt.keeps-progress",
-    "interrupt.builds-on",
-    "rollback.reverts",
-    "rollback.lineage",
-    "rollback.no-orphans",
-    "checkpoint.lineage",
-    "checkpoint.one-chain",
-    "enqueue.conserves-input",
+@defect(
+    must_fail=["run.terminal-is-final", "thread.no-lost-update"],
+    may_fail=[
+        "run.final-when-read",
+        "enqueue.conserves-input",
+        "interrupt.keeps-progress",
+        "interrupt.builds-on",
+        "rollback.reverts",
+        "rollback.lineage",
+        "rollback.no-orphans",
+        "checkpoint.lineage",
+        "checkpoint.one-chain",
+    ],
 )
-
-
-@defect(must_fail=["run.terminal-is-final"], may_fail=LATE_MAY_FAIL)
 class LateCheckpoint(Defective):
-    """A displaced run writes one more checkpoint when its successor is over: the newest of the thread."""
+    """A displaced run ends its superstep, and saves it when its successor is over: as the newest checkpoint."""
+
+    patience: ClassVar[float] = 60.0
+    """Seconds that the superstep may take, after which the run is stopped as it should have been."""
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(seed)
-        self._late: dict[Thread, tuple[Run, Saved]] = {}
+        self._slipping: set[Run] = set()
+        self._held_back: dict[Thread, list[tuple[Run, Callable[[], object]]]] = {}
+
+    def attach(self, storage: Storage, checkpoints: CheckpointStore, worker: Worker) -> None:
+        super().attach(storage, checkpoints, worker)
+        put = checkpoints.put
+
+        def put_late(config: RunnableConfig, *content: Any) -> RunnableConfig:
+            run = next((r for r in self._slipping if r.run_id == config["configurable"].get("run_id")), None)
+            if run is None:
+                return put(config, *content)
+            self._stop_slipping(run)
+            self._held_back.setdefault(run.thread, []).append((run, lambda: put(config, *content)))
+            if not run.thread.inflight():
+                self._write_late(run.thread)
+            return config
+
+        checkpoints.put = put_late  # type: ignore[method-assign, assignment]
 
     def displace(self, run: Run, *, keep_progress: bool) -> None:
-        segment = self.checkpoints.lineage(run.thread.thread_id).of_run(run.run_id)
-        if run.status is RunStatus.RUNNING and segment and self.slips_through(segment[-1]):
-            self._late[run.thread] = (run, segment[-1])
-            asyncio.get_running_loop().call_later(0.1, lambda: self._write_late(run.thread))
-        super().displace(run, keep_progress=keep_progress)
+        if run.status is not RunStatus.RUNNING or not self.slips():
+            super().displace(run, keep_progress=keep_progress)
+            return
+        self._slipping.add(run)
+        self.worker.call_later(self.patience, lambda: self._stop_slipping(run))
+        if keep_progress:
+            self.retire(run)
+        else:
+            self.undo(run)
 
-    def slips_through(self, last: Saved) -> bool:  # noqa: ARG002
-        """Whether the run, whose last checkpoint this is, gets to write another one."""
+    def slips(self) -> bool:
+        """Whether this run gets to write once more."""
         return True
+
+    def executing(self, thread: Thread) -> Sequence[Run]:
+        return [run for run in super().executing(thread) if run not in self._slipping]
 
     def finish(self, run: Run, ending: Ending, output: bytes, failure: Failure | None) -> None:
         super().finish(run, ending, output, failure)
-        self._write_late(run.thread)
+        if not run.thread.inflight():
+            self._write_late(run.thread)
+
+    def _stop_slipping(self, run: Run) -> None:
+        if run in self._slipping:
+            self._slipping.remove(run)
+            self.stop(run)
 
     def _write_late(self, thread: Thread) -> None:
-        if thread.inflight() or thread not in self._late:
-            return
-        run, last = self._late.pop(thread)
-        if self.storage.threads.get(thread.thread_id) is thread:
-            parent_id = last.key[1]
-            put_on_top(self.checkpoints, thread.thread_id, last, parent_id=parent_id, run_id=run.run_id)
+        for run, write in self._held_back.pop(thread, []):
+            if self.storage.threads.get(thread.thread_id) is thread:
+                self.checkpoints.entitle(run.run_id)
+                write()
+                self.checkpoints.revoke(run.run_id)
 
 
-@defect(must_fail=["run.terminal-is-final"], may_fail=LATE_MAY_FAIL)
+@defect(
+    must_fail=["thread.no-lost-update"],
+    may_fail=[
+        "run.terminal-is-final",
+        "run.final-when-read",
+        "enqueue.conserves-input",
+        "interrupt.keeps-progress",
+        "interrupt.builds-on",
+        "rollback.reverts",
+        "rollback.lineage",
+        "rollback.no-orphans",
+        "checkpoint.lineage",
+        "checkpoint.one-chain",
+    ],
+)
 class LateCheckpointInTheCracks(LateCheckpoint):
-    """A run displaced just as a superstep ended writes a late checkpoint, about one time in ten."""
+    """The same, only if the superstep was just ending when the run was displaced, and one time in ten."""
 
-    def slips_through(self, last: Saved) -> bool:
-        written = datetime.fromisoformat(self.checkpoints.serde.loads_typed(last.body)["ts"])
-        just_ended = (datetime.now(UTC) - written).total_seconds() < 0.03
-        return just_ended and self.dice.random() < 0.1
+    patience = 0.03
+
+    def slips(self) -> bool:
+        return self.dice.random() < 0.1

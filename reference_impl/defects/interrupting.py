@@ -90,6 +90,13 @@ class NeverTold(Defective):
         "run.status-truthful",
         "checkpoint.lineage",
         "checkpoint.one-chain",
+        "enqueue.first-completes",
+        "enqueue.conserves-input",
+        "rollback.deleted",
+        "rollback.reverts",
+        "rollback.lineage",
+        "rollback.no-orphans",
+        "thread.one-at-a-time",
     ],
 )
 class InjectedIntoTheRunning(ExecutesInAnothersName):
@@ -202,11 +209,11 @@ class LeavesAHole(Defective):
 
 @defect(must_fail=["checkpoint.lineage", "checkpoint.one-chain"], may_fail=["interrupt.builds-on"])
 class WrongParent(Defective):
-    """A run's first checkpoint names its grandparent as its parent: the history forks."""
+    """A run's first checkpoint names an older checkpoint as its parent than the one it builds on: a fork."""
 
     def finish(self, run: Run, ending: Ending, output: bytes, failure: Failure | None) -> None:
         lineage = self.checkpoints.lineage(run.thread.thread_id)
         if start := before(lineage, run.run_id):
-            first = lineage.of_run(run.run_id)[0]
-            lineage.saved[first.key] = replace(first, parent_id=start.parent_id)
+            first, older = lineage.of_run(run.run_id)[0], lineage.saved.get(("", start.parent_id or ""))
+            lineage.saved[first.key] = replace(first, parent_id=older.parent_id if older else None)
         super().finish(run, ending, output, failure)

@@ -44,17 +44,6 @@ class RollbackKeepsTheRun(Defective):
         self.end(run, RunStatus.INTERRUPTED, ROLLED_BACK)
 
 
-@defect(must_fail=["rollback.deleted"])
-class RollbackKeepsPendingRuns(Defective):
-    """Rollback deletes the run that executes; one that waits is called interrupted and stays."""
-
-    def undo(self, run: Run) -> None:
-        if run.status is RunStatus.RUNNING:
-            super().undo(run)
-        else:
-            self.retire(run)
-
-
 @defect(must_fail=["rollback.reverts", "rollback.lineage"], may_fail=["rollback.no-orphans", "checkpoint.lineage"])
 class RollbackKeepsTheInput(Defective):
     """Rollback reverts what the run did, but not its input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def put_on_top(
     from langgraph.checkpoint.base.id import uuid6
 
     key = ("", str(uuid6()))
-    body = checkpoints.serde.loads_typed(saved.body) | {"id": key[1]}
+    body = checkpoints.serde.loads_typed(saved.body) | {"id": key[1], "ts": datetime.now(UTC).isoformat()}
     checkpoints.lineage(thread_id).saved[key] = replace(
         saved,
         key=key,
