@@ -218,7 +218,7 @@ class Execution:
         if isinstance(move.call, Cancel):
             await self._run_id(move.call.tag)
         call_at, gate_at = move.offset_ms / 1000, 0.0
-        if move.gate is None:
+        if move.gate is None or self.session.transport == "stream":
             call_at = max(0.0, call_at + self._due(move.of) - self.recorder.now())
         else:
             call_at += self.session.bounds.release
@@ -240,6 +240,8 @@ class Execution:
     def _due(self, tag: str) -> float:
         """When the superstep that the run is in is due to end: as long after its entry as those before it."""
         told = [r for r in self.recorder.records if isinstance(r, Told) and r.tag == tag]
+        if told and told[-1].kind == "enter" and told[-1].detail.get("gate") and self.session.transport == "stream":
+            return told[-1].t + self.session.bounds.timed + min(r.at - r.t for r in told)
         entered = [r.t for r in told if r.kind == "enter"]
         now = self.recorder.now()
         if len(entered) < 2:

@@ -215,7 +215,11 @@ def status_truthful(thread: Thread) -> Iterator[Judgement]:
             gate = Fact(f"its last gate was opened {when}", (run.create.n,))
             yield Violation(f"{run.tag} is not success before its end", fact.text, (run.accepted_fact(), fact, gate))
         elif (
-            success is not None and run.script and not run.reached_end and len(thread.entries_of(run.tag)) < run.length
+            lossless
+            and success is not None
+            and run.script
+            and not run.reached_end
+            and len(thread.entries_of(run.tag)) < run.length
         ):
             entered = max(run.enters, default=None)
             last = "never started" if entered is None else f"went no further than superstep {entered}"
@@ -249,7 +253,7 @@ def create_returns(thread: Thread) -> Iterator[Judgement]:
         if not inside or not run.accepted:
             continue
         first = min(inside, key=lambda r: r.at)
-        opened = thread.facts.gates.get(str(run.script[first.step]["gate"]))
+        opened = run.release(first.step)
         if opened is None or first.at > opened.at:
             continue
         if run.create.until <= opened.at:
