@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import anyio
 import click
 from rich.console import Console
 
@@ -136,6 +135,7 @@ def run_check(url: str, options: Options, cracks: int = 30) -> int:
     """
     from conformance.driver import Check
     from conformance.events import Listener
+    from conformance.execution.loop import run
     from conformance.execution.preflight import TargetUnusable
     from conformance.report.junit import JunitReport
     from conformance.report.result import JsonReport
@@ -151,7 +151,7 @@ def run_check(url: str, options: Options, cracks: int = 30) -> int:
     listeners: list[Listener] = [terminal, *[writers[name] for name in options.report]]
     running = Check(plan, listeners)
     try:
-        anyio.run(running.run)
+        run(running.run)
         outcome = running.outcome()
     except (BadOption, UnknownDialect):
         raise

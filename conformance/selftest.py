@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
 import click
 
 from conformance.config import BadOption, Options, Plan
@@ -67,6 +66,7 @@ class Kill:
 def check_defect(name: str, must_fail: Sequence[str], may_fail: Sequence[str], cracks: int, seed: int) -> Kill:
     """Run the whole suite against the reference server with one defect."""
     from conformance.driver import Check
+    from conformance.execution.loop import run
     from conformance.execution.preflight import TargetUnusable
 
     kill = Kill(name, tuple(must_fail), tuple(may_fail))
@@ -74,7 +74,7 @@ def check_defect(name: str, must_fail: Sequence[str], may_fail: Sequence[str], c
         plan = Plan(url, Options(settle_timeout=SETTLE_S), Dialect(), seed, cracks, rounds=0)
         check = Check(plan)
         try:
-            anyio.run(check.run)
+            run(check.run)
         except TargetUnusable as e:
             return Kill(name, kill.must_fail, kill.may_fail, {}, str(e))
         outcome = check.outcome()

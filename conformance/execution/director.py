@@ -26,6 +26,7 @@ from conformance.programs import Cancel, Crack, Create, Join, Move, Open, Progra
 TERMINAL = frozenset({"success", "error", "interrupted", "timeout"})
 INFLIGHT = frozenset({"pending", "running"})
 CLEANUP_S = 5.0
+PATIENCE_S = 0.3
 MOST_QUIET = 4.0  # times the quiet window
 
 
@@ -295,11 +296,17 @@ class Execution:
                 while await self.recorder.until(self._more_started(), float(move.value or 0)):
                     pass
             case "ended":
+                # Its last announcement saves most of the polls; a run that announces none is polled all the same.
+                await self.recorder.until(lambda: self._last_told(tag), min(deadline, PATIENCE_S))
                 reached = await self._poll(tag, lambda s: s is None or s in TERMINAL, deadline)
             case "status":
                 reached = await self._poll(tag, lambda s: s == move.value, deadline)
         if not reached and move.needed:
             raise NotReached(f"{tag} {move.what} {move.value or ''}".strip())
+
+    def _last_told(self, tag: str) -> bool:
+        last = len(self.program.scripts()[tag]) - 1
+        return self._told(tag, "leave", step=last) or self._told(tag, "raise") or self._told(tag, "cancelled")
 
     async def _until_stopped(self, tag: str, successor: str) -> None:
         def stopped() -> bool:

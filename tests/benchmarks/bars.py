@@ -26,6 +26,7 @@ from conformance.events import Outcome
 from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution, clean_up, shuffled
 from conformance.execution.listener import listening
+from conformance.execution.loop import run
 from conformance.execution.preflight import survey
 from conformance.programs import Program
 from conformance.scenarios import all_programs
@@ -38,7 +39,7 @@ def main() -> None:
 
 def _check(url: str, seed: int, **options: object) -> Outcome:
     check = Check(Plan(url, Options(**options), Dialect(), seed))  # type: ignore[arg-type]
-    anyio.run(check.run)
+    run(check.run)
     return check.outcome()
 
 
