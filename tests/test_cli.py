@@ -1,0 +1,145 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from conformance.embedded import stop
+from conformance.history import History
+from conformance.report.result import schema
+from conformance.requirements import REGISTRY
+from conformance.verdicts import judge
+
+DOUBLETEXT = (sys.executable, "-m", "conformance.cli")
+
+
+def doubletext(*arguments: str, cwd: Path, expect: int = 0) -> str:
+    done = subprocess.run([*DOUBLETEXT, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """One check of the rejects on the embedded server: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("checked")
+    said = doubletext("check", "--only", "reject.*", "--report", "json,junit", "--seed", "7", cwd=folder)
+    return folder / "doubletext-report", said
+
+
+def test_a_check_of_the_embedded_server_passes(checked: tuple[Path, str]) -> None:
+    _, said = checked
+    assert "5 pass, 0 fail" in said
+    assert "(seed 7)" in said
+    assert all(len(line) <= 80 for line in said.splitlines())
+
+
+def test_result_json_is_what_its_schema_says(checked: tuple[Path, str]) -> None:
+    result = json.loads((checked[0] / "result.json").read_text())
+    jsonschema.validate(result, schema())
+    assert {r["id"] for r in result["requirements"]} == {i for i in REGISTRY if i.startswith("reject.")}
+    assert result["summary"]["pass"] == 5
+    assert (result["exit_code"], result["seed"], result["target"]["gate"]) == (0, 7, "callback")
+    assert all(r["exercised"] > 0 for r in result["requirements"])
+
+
+def test_junit_counts_the_same(checked: tuple[Path, str]) -> None:
+    suite = ET.parse(checked[0] / "junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+        "5",
+        "0",
+        "0",
+        "0",
+    )
+
+
+def test_saved_histories_are_whole_and_judged_alike(checked: tuple[Path, str]) -> None:
+    files = sorted((checked[0] / "histories").glob("*.jsonl"))
+    assert len(files) > 10
+    for file in files:
+        judged = judge(History.load(file), [i for i in REGISTRY if i.startswith("reject.")])
+        assert not any(j.violations or j.error for j in judged.values())
+
+
+def test_a_failure_says_everything(tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [*DOUBLETEXT, "serve", "--port", "0", "--defect", "refusal-without-reason"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().rpartition(" ")[2].strip()
+        assert url.startswith("http://127.0.0.1:")
+        said = doubletext("check", url, "--only", "reject.*", "--seed", "1", cwd=tmp_path, expect=1)
+        with urllib.request.urlopen(f"{url}/ok", timeout=5) as answer:
+            assert answer.status == 200
+    finally:
+        stop(server)
+    for part in ("reject.code (MUST)", "expected:", "observed:", "because:", "again: doubletext check", "advice:"):
+        assert part in said
+    result = json.loads((tmp_path / "doubletext-report" / "result.json").read_text())
+    jsonschema.validate(result, schema())
+    (failed,) = [r for r in result["requirements"] if r["verdict"] == "fail"]
+    assert failed["id"] == "reject.code"
+    violation = failed["violations"][0]
+    assert len(violation["proof"]) >= 2
+    assert (tmp_path / "doubletext-report" / violation["history"]).is_file()
+
+
+def test_list_and_explain(tmp_path: Path) -> None:
+    assert [r["id"] for r in json.loads(doubletext("list", "--json", cwd=tmp_path))] == list(REGISTRY)
+    defects = json.loads(doubletext("list", "--defects", "--json", cwd=tmp_path))
+    assert len(defects) >= 20
+    assert all(set(d) == {"name", "description", "must_fail", "may_fail"} for d in defects)
+    for id in REGISTRY:
+        assert REGISTRY[id].statement in doubletext("explain", id, cwd=tmp_path)
+        break  # the process is slow to start; the texts are tested below
+    assert "did you mean" in doubletext("explain", "reject.conflit", cwd=tmp_path, expect=2)
+
+
+@pytest.mark.parametrize("id", REGISTRY)
+def test_every_requirement_explains_itself(id: str) -> None:
+    requirement = REGISTRY[id]
+    assert requirement.statement.endswith((".", ")"))
+    assert len(requirement.source) > 1
+    assert len(requirement.breaks) > 10
+    assert len(requirement.advice) > 10
+    assert requirement.oracle.__doc__
+    assert requirement.exercised_by
+
+
+def test_probe_is_written_once_and_never_over_a_strangers_file(tmp_path: Path) -> None:
+    assert "does not exist" in doubletext("probe", ".", cwd=tmp_path, expect=2)
+    (tmp_path / "langgraph.json").write_text('{"dependencies": ["."], "graphs": {"mine": "./a.py:graph"}}')
+    assert "registered" in doubletext("probe", ".", cwd=tmp_path)
+    config = json.loads((tmp_path / "langgraph.json").read_text())
+    assert config["graphs"] == {"mine": "./a.py:graph", "doubletext": "./doubletext_probe.py:graph"}
+    assert config["dependencies"] == ["."]
+    doubletext("probe", ".", cwd=tmp_path)
+    (tmp_path / "doubletext_probe.py").write_text("print('mine')\n")
+    assert "did not write it" in doubletext("probe", ".", cwd=tmp_path, expect=2)
+    assert (tmp_path / "doubletext_probe.py").read_text() == "print('mine')\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "--defect", "nope"),
+        ("serve", "--graph", "nocolon"),
+        ("serve", "--database", "sqlite:///x"),
+        ("selftest", "--defect", "nope"),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    doubletext(*arguments, cwd=tmp_path, expect=2)
