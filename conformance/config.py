@@ -25,7 +25,7 @@ class Options:
     """What a user can ask of a check; the names are those of the command line."""
 
     assistant: str = "doubletext"
-    header: tuple[str, ...] = ()
+    header: tuple[str, ...] = field(default=(), repr=False)
     api_key: str | None = field(default=None, repr=False)
     dialect: str = "agent-server"
     only: tuple[str, ...] = ()

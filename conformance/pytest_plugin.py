@@ -1,1 +1,60 @@
-"""The pytest plugin."""
+"""The pytest plugin: every option of ``doubletext check`` as ``--doubletext-…`` and as an ini key.
+
+``pytest --pyargs conformance.suite --doubletext-url URL`` runs the suite; see ``conformance/suite``. Nothing
+heavy is imported here: pytest loads this module in every project where doubletext is installed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+# name -> (kind, help); the kinds say how a value is given on the command line and in an ini file.
+OPTIONS: dict[str, tuple[str, str]] = {
+    "url": ("text", "the target; without it, the embedded reference server"),
+    "assistant": ("text", "the assistant that runs the probe graph"),
+    "header": ("list", "'Name: value', sent with every request (repeatable)"),
+    "api-key": ("text", "sent as x-api-key; also from DOUBLETEXT_API_KEY"),
+    "dialect": ("text", "how this kind of server legitimately differs"),
+    "only": ("list", "only requirements whose id matches this glob (repeatable)"),
+    "skip": ("list", "not those whose id matches this glob (repeatable)"),
+    "repeat": ("text", "execute every program N times"),
+    "parallel": ("text", "programs at once"),
+    "strict": ("flag", "a violated SHOULD fails its test too"),
+    "request-timeout": ("text", "bound of one request, in seconds"),
+    "settle-timeout": ("text", "by when everything must have ended, in seconds"),
+    "seed": ("text", "order and random instants"),
+    "report": ("text", "json,junit: reports as the command line writes them"),
+    "report-dir": ("text", "where they go"),
+    "quiet": ("flag", "accepted for symmetry with the command line"),
+    "no-color": ("flag", "accepted for symmetry with the command line"),
+}
+_INI = {"text": "string", "list": "linelist", "flag": "bool"}
+
+
+def _name(option: str) -> str:
+    return f"doubletext_{option.replace('-', '_')}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, and an ini key for each."""
+    group = parser.getgroup("doubletext", "conformance of double texting (doubletext)")
+    for option, (kind, help) in OPTIONS.items():
+        how: dict[str, Any] = {"default": None}
+        if kind != "text":
+            how["action"] = "append" if kind == "list" else "store_true"
+        group.addoption(f"--doubletext-{option}", dest=_name(option), help=help, **how)
+        parser.addini(_name(option), help, type=_INI[kind], default=None)  # type: ignore[arg-type]
+
+
+def given(config: pytest.Config) -> dict[str, Any]:
+    """What the command line, or else the ini file, says of each option; options that neither names are left out."""
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        value = config.getoption(_name(option))
+        if value is None:
+            value = config.getini(_name(option)) or None
+        if value is not None:
+            values[option] = value
+    return values

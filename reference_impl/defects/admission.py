@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from reference_impl.errors import ApiError, Conflict
 from reference_impl.multitask import Accepted, Admission, Refused
@@ -101,13 +102,14 @@ class AcceptsEveryReject(Defective):
         return super().admit(Strategy.ENQUEUE if strategy is Strategy.REJECT else strategy, inflight)
 
 
-@defect(must_fail=["reject.conflict"], may_fail=["reject.one-winner", "reject.no-effect", "reject.code"])
-class OverlooksPendingRuns(Defective):
-    """Reject only sees a run that executes, not one that is accepted and waits."""
+@defect(must_fail=["reject.conflict", "reject.one-winner"], may_fail=["reject.no-effect", "reject.code"])
+class LooksAtAnOldList(Defective):
+    """Reject looks at a copy of the list of inflight runs that is a tenth of a second old."""
 
     def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
         if strategy is Strategy.REJECT:
-            inflight = [run for run in inflight if run.status is RunStatus.RUNNING]
+            then = self.storage.now() - timedelta(seconds=0.1)
+            inflight = [run for run in inflight if run.created_at < then]
         return super().admit(strategy, inflight)
 
 

@@ -127,6 +127,8 @@ class RollbackNeedsAnEarlierRun(Defective):
         "enqueue.conserves-input",
         "run.terminal-is-final",
         "checkpoint.lineage",
+        "interrupt.keeps-progress",
+        "interrupt.builds-on",
     ],
 )
 class RollbackEmptiesTheThread(Defective):

@@ -1,0 +1,1 @@
+"""The suite for pytest: ``pytest --pyargs conformance.suite --doubletext-url URL``."""
