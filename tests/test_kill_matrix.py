@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.requirements import REGISTRY
-from conformance.selftest import CRACKS, FEW_CRACKS, check_defect
+from conformance.selftest import check_defect, cracks_for
 from reference_impl.defects import all_defects
 from reference_impl.defects.registry import Defect
 
@@ -14,8 +14,7 @@ DEFECTS = all_defects()
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda d: d.name)
 def test_defect_is_killed_by_exactly_the_right_requirements(defect: Defect) -> None:
-    cracks = CRACKS if defect.in_cracks else FEW_CRACKS
-    kill = check_defect(defect.name, defect.must_fail, defect.may_fail, cracks, seed=1)
+    kill = check_defect(defect.name, defect.must_fail, defect.may_fail, cracks_for(defect.name), seed=1)
     assert kill.error is None
     assert kill.survived == (), f"failed instead: {kill.failed}"
     assert kill.wrong == (), f"failed without cause: {kill.failed}"

@@ -27,6 +27,7 @@ TERMINAL = frozenset({"success", "error", "interrupted", "timeout"})
 INFLIGHT = frozenset({"pending", "running"})
 CLEANUP_S = 5.0
 PATIENCE_S = 0.3
+MOST_SETTLE = 3.0  # times the settle deadline, with signs of life all the time
 MOST_QUIET = 4.0  # times the quiet window
 
 
@@ -369,7 +370,9 @@ class Execution:
 
     async def _settle_thread(self, name: str, deadline: float) -> None:
         client, thread_id = self.client, self.threads[name]
-        since, pause = self.recorder.now(), 0.015
+        # The deadline counts from the last sign of life: a target that is slow but at work is not stuck.
+        begun, pause, seen = self.recorder.now(), 0.015, None
+        since = begun
         while True:
             runs = await client.list_runs(self.recorder, name, thread_id, "settle")
             inflight = [r for r in runs.answer if r["status"] in INFLIGHT] if runs.ok and not runs.error else None
@@ -379,7 +382,12 @@ class Execution:
                 status = thread.answer["status"] if thread.ok and not thread.error else None
                 if status != "busy" and thread.status is not None:
                     break
-            left = since + deadline - self.recorder.now()
+            now = self.recorder.now()
+            told = sum(isinstance(r, Told) for r in self.recorder.records)
+            life = (told, [r["status"] for r in runs.answer] if inflight is not None else None)
+            if life != seen and now - begun < MOST_SETTLE * deadline:
+                since, seen = now, life
+            left = since + deadline - now
             if left <= 0:
                 break
             await anyio.sleep(min(pause, left + 0.001))

@@ -247,8 +247,8 @@ def settles(thread: Thread) -> Iterator[Judgement]:
     if not end.in_full or not accepted:
         return  # not waited for in full, because the verdict stood already
     lists = [c for c in thread.lists if c.phase == "settle"]
-    if not lists:
-        return  # the list could not be read: nothing is known
+    if not lists or not (end.unsettled or end.thread_status == "busy"):
+        return  # it could not be read how it ended
     what = f"runs {', '.join(end.unsettled)} not terminal" if end.unsettled else f"thread status {end.thread_status}"
     fact = Fact(f"{end.waited:.1f} s after all gates were open: {what}", (end.n, lists[-1].n))
     proof = (*(r.accepted_fact() for r in accepted), fact)

@@ -88,9 +88,14 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
         told = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection", "accept-encoding")}
         length = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(length) if length else None
-        leak = {"headers_received": dict(self.headers.items()), "prose": f"your headers were {self.headers.as_string()}"}
+        leak = {
+            "headers_received": dict(self.headers.items()),
+            "prose": f"your headers were {self.headers.as_string()}",
+        }
         if type(self).broken(self.command, self.path):
-            return self._answer(500, json.dumps({"detail": f"boom {leak['prose']}", **leak}).encode(), "application/json")
+            return self._answer(
+                500, json.dumps({"detail": f"boom {leak['prose']}", **leak}).encode(), "application/json"
+            )
         parts = urlsplit(self.upstream)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         try:

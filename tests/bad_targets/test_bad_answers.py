@@ -62,7 +62,9 @@ def test_answers_that_no_agent_server_gives(answer: bytes, parts: tuple[str, ...
         pytest.param(json_answer(200, []), ("does not behave like the probe graph", "doubletext probe"), id="list"),
         pytest.param(json_answer(200, {"run_id": 1}), ("probe graph", "doubletext probe"), id="run-that-never-is"),
         pytest.param(json_answer(500, {"detail": "x"}), ("500", "assistant"), id="500"),
-        pytest.param(json_answer(422, {"detail": "no such assistant"}), ("422", "no such assistant", "probe"), id="422"),
+        pytest.param(
+            json_answer(422, {"detail": "no such assistant"}), ("422", "no such assistant", "probe"), id="422"
+        ),
         pytest.param(http_answer(200, b"{", length=9), ("broke off", "run"), id="closes"),
     ],
 )
@@ -123,7 +125,9 @@ def test_the_assistant_is_another_graph(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given"), [((), "was not given"), (("--api-key", "wrong-key-7319"), "was given")], ids=["none", "wrong"]
+    ("arguments", "given"),
+    [((), "was not given"), (("--api-key", "wrong-key-7319"), "was given")],
+    ids=["none", "wrong"],
 )
 def test_the_key_is_wrong(arguments: tuple[str, ...], given: str, tmp_path: Path) -> None:
     with reference(key="right-key-5521") as server:
