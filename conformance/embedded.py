@@ -44,7 +44,8 @@ def reference_server(*arguments: str) -> Iterator[str]:
     """
     # A session of its own: Ctrl-C belongs to the check, which stops the server when it has cleaned up.
     process = subprocess.Popen(
-        command("--port", "0", *arguments),
+        command("--port", "0", "--with-parent", *arguments),
+        stdin=subprocess.PIPE,  # closes with this process, however it ends
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -213,6 +213,37 @@ def zombie(strategy: Action, how: Literal["swallows", "blocks"], effects: bool) 
     return begun.read(deep=True).open("b").until_ended("B", needed=False)
 
 
+def zombie_last(strategy: Action) -> Program:
+    """As above, but its successor has ended before it is let go: whatever it writes would be the newest."""
+    family = "zombie-swallows"
+    held = gate("g", op="add", swallow="z")
+    begun = program(_name(family, strategy, "last"), family).create(
+        "A", "enqueue", add(), emit(), held, emit(), waits=False
+    )
+    begun = begun.until_inside("A", "g").create("B", strategy, *SHORT).until_stopped("A").until_ended("B", needed=False)
+    return begun.read(deep=True).open("z", "g").until_left("A", 2)
+
+
+def cancelled_last(action: Action, started: bool) -> Program:
+    """A cancel that no other run follows: nothing comes to clear what it leaves."""
+    begun = program(_name("cancelled-last", action, "running" if started else "pending"), "cancelled-last")
+    begun = begun.create("A", "enqueue", *HELD["middle"]).until_answered("A")
+    begun = begun.until_inside("A", "g") if started else begun
+    return begun.cancel("A", action).until_ended("A", needed=False).open("g")
+
+
+def ending(strategy: Action, trial: int, seed: int) -> Program:
+    """A displacing create around the end of the run itself: either of the two may come first."""
+    family = f"{strategy}-ending"
+    drawn = random.Random(f"{seed} {family} {trial}")
+    script = tuple(add(sleep=10) for _ in range(4))
+    begun = (
+        program(_name(family, str(trial)), family).create("A", "enqueue", *script, waits=False).until_entered("A", 3)
+    )
+    displacing = Create("B", strategy, (add(), note("B")), waits=False)
+    return begun.crack(displacing, drawn.uniform(-4, 8)).read().until_ended("B", needed=False)
+
+
 def rollback_effect() -> Program:
     """An external effect, committed before the run is rolled back."""
     begun = program("rollback-effect").create("A", "enqueue", effect("payment"), *HELD["first"], waits=False)
@@ -283,6 +314,9 @@ def all_programs(seed: int, cracks: int = 30) -> list[Program]:
     programs += [
         zombie(a, how, effects) for a in DISPLACING for how in ("swallows", "blocks") for effects in (False, True)
     ]
+    programs += [zombie_last(a) for a in DISPLACING]
+    programs += [cancelled_last(a, started) for a in DISPLACING for started in (True, False)]
+    programs += [ending(a, trial, seed) for a in DISPLACING for trial in range(cracks)]
     programs += [rollback_effect(), interrupt_tool_call()]
     for kind in CRACK_KINDS:
         for how in ("gate", "quick-5", "quick-20"):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+import threading
 
 from . import defects
 from .app import DEFAULT_WORKERS, create_app
@@ -26,8 +29,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=DEFAULT_WORKERS, help="runs executed at once")
     parser.add_argument("--jitter-ms", type=float, default=0.0, metavar="MAX", help="random delay of responses")
     parser.add_argument("--seed", type=int, help="makes delays, and defects that throw dice, repeatable")
+    parser.add_argument(
+        "--with-parent", action="store_true", help="stop when standard input closes: when whoever started this is gone"
+    )
     parser.add_argument("--api-key", metavar="KEY", help="refuse requests without this x-api-key")
     return parser
+
+
+def _stop_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> int:
@@ -59,6 +70,8 @@ def main() -> int:
         seed=args.seed,
     )
     server = Server(app, args.host, args.port)
+    if args.with_parent:
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
     server.run()
     return 0 if server.started else 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -143,3 +144,19 @@ def test_probe_is_written_once_and_never_over_a_strangers_file(tmp_path: Path) -
 )
 def test_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
     doubletext(*arguments, cwd=tmp_path, expect=2)
+
+
+def test_the_embedded_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    code = (
+        "import os, signal\nfrom conformance.embedded import reference_server\n"
+        "with reference_server() as url:\n    print(url, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    url = killed.stdout.strip()
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"{url}/ok", timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{url} still answers")

@@ -18,7 +18,14 @@ LONG_S = 1.5  # a create is not called waiting for less
     "A terminal status never changes, a deleted run never comes back, and once its successor has entered its "
     "first superstep, or the settle deadline has passed, a run writes nothing more.",
     source="S1, S2, S3",
-    exercised_by=("interrupt-running", "rollback-running", "zombie-swallows", "zombie-blocks"),
+    exercised_by=(
+        "interrupt-running",
+        "rollback-running",
+        "zombie-swallows",
+        "zombie-blocks",
+        "interrupt-ending",
+        "rollback-ending",
+    ),
     breaks="the executing worker stores its end over the displacement, or its late checkpoint over the successor's",
     advice="make the terminal update conditional on the run being inflight, and fence checkpoint writes by run",
 )

@@ -230,7 +230,14 @@ def _all_tags(thread: Thread) -> set[str]:
     MUST,
     "Every accepted run reaches a terminal status and the thread leaves `busy`, within the settle deadline.",
     source="S0, S1, S2, S3 imply it for every strategy",
-    exercised_by=("enqueue-running", "interrupt-running", "rollback-running", "queue", "burst-mixed-busy"),
+    exercised_by=(
+        "enqueue-running",
+        "interrupt-running",
+        "rollback-running",
+        "queue",
+        "burst-mixed-busy",
+        "cancelled-last",
+    ),
     breaks="a run is lost between two states, or the thread's status is not recomputed after a displacement",
     advice="derive the thread's status from its runs; look for runs that nobody executes any more",
 )
