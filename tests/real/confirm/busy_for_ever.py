@@ -1,9 +1,9 @@
-"""Not found by the suite's programs (each creates another run after a cancel). After cancel(rollback) without wait
+"""After cancel(rollback) without wait
 the run is gone, but the thread stays `busy` until another run is created and ends.
 
 thread.settles, thread.busy-iff-inflight.
 
-Needs the graph `steps` (../confirm/steps_graph.py) on the server.   usage: python THIS_FILE URL
+Needs the graph `steps` (steps_graph.py) on the server.   usage: python THIS_FILE URL
 
 Why (langgraph-runtime-inmem 0.36.7): `Runs.cancel` in ops.py deletes the row eagerly and does not touch the
 thread. The worker would compute the thread's status (`Threads.set_joint_status`), but that raises 404 for the

@@ -1,9 +1,9 @@
-"""Not found by the suite's programs (a gate keeps their displaced run from ending). An interrupt that arrives while
+"""An interrupt that arrives while
 the run is just ending: its status goes from `interrupted` to something else.
 
 run.terminal-is-final, run.status-legal; the interrupted run is put back into the queue and started again.
 
-Needs the graph `steps` (../confirm/steps_graph.py) on the server.   usage: python THIS_FILE URL
+Needs the graph `steps` (steps_graph.py) on the server.   usage: python THIS_FILE URL
 Now and then; loops and prints the rate.
 
 Why (langgraph-runtime-inmem 0.36.7): `Runs.cancel` in ops.py stores `interrupted` at once. (a) The

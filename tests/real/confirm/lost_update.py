@@ -1,12 +1,12 @@
-"""Not found by the suite's programs (its zombies always end before their successor). The worst of the
+"""The worst of the
 late writes: the successor ends first, then the displaced run's late checkpoint becomes the thread's head.
 The successor's answer is lost; after a rollback the state is that of a run that was rolled back.
 
 thread.no-lost-update, interrupt.builds-on, rollback.reverts, run.terminal-is-final.
 
-Needs the graph `steps` (../confirm/steps_graph.py) on the server.   usage: python THIS_FILE URL
+Needs the graph `steps` (steps_graph.py) on the server.   usage: python THIS_FILE URL
 
-Why (langgraph-runtime-inmem 0.36.7): see ../confirm/late_write_after_a_displacement.py. The head of a thread is the
+Why (langgraph-runtime-inmem 0.36.7): see late_write_after_a_displacement.py. The head of a thread is the
 checkpoint with the greatest id, and ids grow with time: who writes last is the head, whatever its parent.
 """
 
