@@ -67,10 +67,10 @@ def common_options(function: F) -> F:
     return function
 
 
-def resolve(url: str | None, given: dict[str, Any]) -> tuple[Options, str | None]:
+def resolve(url: str | None, given: Mapping[str, Any], where: str = "command line") -> tuple[Options, str | None]:
     """Options of this call: the command line wins over ``pyproject.toml``."""
     said = {k: v for k, v in given.items() if v is not None and v != ()}
-    options = merged(from_pyproject(Path.cwd()), said, "command line").checked()
+    options = merged(from_pyproject(Path.cwd()), said, where).checked()
     _check_headers(options.headers())
     if url is not None:
         _check_url(url)

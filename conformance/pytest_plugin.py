@@ -27,9 +27,10 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "seed": ("text", "order and random instants"),
     "report": ("text", "json,junit: reports as the command line writes them"),
     "report-dir": ("text", "where they go"),
-    "quiet": ("flag", "accepted for symmetry with the command line"),
-    "no-color": ("flag", "accepted for symmetry with the command line"),
+    "quiet": ("flag", "no section of policies and hazards at the end"),
+    "no-color": ("flag", "that section without colour"),
 }
+SEEN = "doubletext-"  # begins the names of the test properties that the last section shows
 _INI = {"text": "string", "list": "linelist", "flag": "bool"}
 
 
@@ -54,7 +55,23 @@ def given(config: pytest.Config) -> dict[str, Any]:
     for option in OPTIONS:
         value = config.getoption(_name(option))
         if value is None:
-            value = config.getini(_name(option)) or None
-        if value is not None:
+            value = config.getini(_name(option))
+        if value not in (None, "", []):
             values[option] = value
     return values
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show in full what no failure shows: policies, hazards, violated SHOULDs."""
+    seen: dict[str, None] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if str(name).startswith(SEEN):
+                    seen[f"{str(name).removeprefix(SEEN)} {value}"] = None
+    if not seen or given(config).get("quiet"):
+        return
+    terminalreporter.section("doubletext")
+    for text in sorted(seen):
+        colour = {} if given(config).get("no-color") or not text.startswith("hazard") else {"yellow": True}
+        terminalreporter.write_line(text, **colour)

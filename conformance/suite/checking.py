@@ -7,6 +7,7 @@ import json
 import os
 import random
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,10 @@ from conformance.config import BadOption, Options, Plan
 from conformance.dialects import UnknownDialect, find_dialect
 from conformance.embedded import CannotServe, reference_server
 
-Answers = dict[str, Any]  # {"error": text or None, "requirements": {id: its part of result.json}}
+Answers = dict[str, Any]
+"""``error``: why there are none, or None; ``lost``: why the target was given up on the way, or None;
+``requirements``: id to its part of ``result.json``.
+"""
 LONGEST_S = 3600.0
 POLL_S = 0.2
 
@@ -34,7 +38,7 @@ def answers_once(
         return _wait_for(done, lock)
     with os.fdopen(holder, "w") as file:
         file.write(str(os.getpid()))
-    answers: Answers = {"error": "the check was broken off", "requirements": {}}
+    answers = _none("the check was broken off")
     try:
         answers = _answers(url, options, ids, reports)
     finally:
@@ -51,9 +55,13 @@ def _wait_for(done: Path, lock: Path) -> Answers:
             answers: Answers = json.loads(done.read_text())
             return answers
         if not _alive(lock):
-            return {"error": "the worker that executed the check died", "requirements": {}}
+            return _none("the worker that executed the check died")
         time.sleep(POLL_S)
-    return {"error": f"the check did not end within {LONGEST_S:g} s", "requirements": {}}
+    return _none(f"the check did not end within {LONGEST_S:g} s")
+
+
+def _none(why: str) -> Answers:
+    return {"error": why, "lost": None, "requirements": {}}
 
 
 def _alive(lock: Path) -> bool:
@@ -67,16 +75,18 @@ def _alive(lock: Path) -> bool:
 
 def _answers(url: str | None, options: Options, ids: Sequence[str], reports: Sequence[str]) -> Answers:
     try:
-        if url is not None:
-            return _checked(url, options, ids, reports)
-        with reference_server() as own:
-            return _checked(own, options, ids, reports)
+        # What the project under test makes of warnings is not for the harness's own code.
+        with warnings.catch_warnings(action="ignore"):
+            if url is not None:
+                return _checked(url, options, ids, reports)
+            with reference_server() as own:
+                return _checked(own, options, ids, reports)
     except (BadOption, UnknownDialect, CannotServe) as e:
-        return {"error": str(e), "requirements": {}}
+        return _none(str(e))
 
 
 def _checked(url: str, options: Options, ids: Sequence[str], reports: Sequence[str]) -> Answers:
-    from conformance.cli import prepare
+    from conformance.cli import BROKEN_OFF, own_failure, prepare
     from conformance.driver import Check
     from conformance.events import Listener
     from conformance.execution.loop import run
@@ -94,7 +104,13 @@ def _checked(url: str, options: Options, ids: Sequence[str], reports: Sequence[s
     check = Check(plan, [writers[name] for name in reports])
     try:
         run(check.run)
+        outcome = check.outcome()
     except TargetUnusable as e:
-        return {"error": str(e), "requirements": {}}
-    result = to_json(check.outcome())
-    return {"error": None, "requirements": {r["id"]: r for r in result["requirements"]}}
+        return _none(str(e))
+    except KeyboardInterrupt:
+        check.outcome(exit_code=BROKEN_OFF)
+        raise
+    except Exception as e:  # no traceback: it would show the values of the options
+        return _none(check.redactor.text(own_failure(e)))
+    requirements = {r["id"]: r for r in to_json(outcome)["requirements"]}
+    return {"error": None, "lost": outcome.lost, "requirements": requirements}

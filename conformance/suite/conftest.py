@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conformance.config import BadOption, Options, from_pyproject, merged
+from conformance.config import BadOption, Options
 from conformance.pytest_plugin import given
 from conformance.requirements import REGISTRY
 from conformance.suite.checking import Answers, answers_once
@@ -15,15 +15,14 @@ from conformance.suite.checking import Answers, answers_once
 
 def options_of(config: pytest.Config) -> tuple[str | None, Options]:
     """The target and the options; raises pytest.UsageError where they make no sense."""
+    from conformance.cli import resolve
+
     values = given(config)
     url = values.pop("url", None)
     try:
-        options = merged(from_pyproject(config.rootpath), values, "pytest options").checked()
-        options.headers()
+        options, url = resolve(url, values, "pytest options")
     except BadOption as e:
-        raise pytest.UsageError(str(e)) from e
-    if url is not None and not str(url).startswith(("http://", "https://")):
-        raise pytest.UsageError(f"--doubletext-url must start with http:// or https://, not {url!r}")
+        raise pytest.UsageError(str(e)) from None
     return url, options
 
 
@@ -33,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         try:
             ids = options_of(metafunc.config)[1].selected(REGISTRY)
         except BadOption as e:
-            raise pytest.UsageError(str(e)) from e
+            raise pytest.UsageError(str(e)) from None
         metafunc.parametrize("requirement_id", ids)
 
 
@@ -43,9 +42,23 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     url, options = options_of(request.config)
     collected = {i.callspec.params.get("requirement_id") for i in request.session.items if hasattr(i, "callspec")}
     shared = _shared_folder(request.config, tmp_path_factory)
-    asked: dict[str, Any] = given(request.config)
-    reports = options.report if "report" in asked or "report-dir" in asked else ()
-    return answers_once(url, options, [i for i in REGISTRY if i in collected], reports, shared)
+    # Files only where they were asked for: a test session does not expect to find any.
+    asked, usual = given(request.config), Options()
+    named = "report" in asked or (options.report, options.report_dir) != (usual.report, usual.report_dir)
+    return answers_once(url, options, [i for i in REGISTRY if i in collected], options.report if named else (), shared)
+
+
+@pytest.fixture
+def said(requirement_id: str, answers: Answers) -> dict[str, Any]:
+    """What the check says of the requirement; an error where the check itself did not work."""
+    if answers["error"] is not None:
+        pytest.fail(f"doubletext: {answers['error']}", pytrace=False)
+    part: dict[str, Any] = answers["requirements"][requirement_id]
+    if part["verdict"] == "harness-error":
+        pytest.fail(f"doubletext itself failed: {part['why']}", pytrace=False)
+    if answers["lost"] is not None and part["verdict"] in ("inconclusive", "could-not-run"):
+        pytest.fail(f"doubletext: the target was lost: {answers['lost']}", pytrace=False)
+    return part
 
 
 def _shared_folder(config: pytest.Config, factory: pytest.TempPathFactory) -> Path | None:
