@@ -95,11 +95,14 @@ class Execution:
 
     async def _create_threads(self) -> None:
         for name in self.program.threads():
-            call = await self.client.create_thread(self.recorder, name)
+            # Not to be broken off: a thread whose id is not learned could not be removed.
+            with anyio.CancelScope(shield=True):
+                call = await self.client.create_thread(self.recorder, name)
+                if call.ok and not call.error:
+                    self.threads[name] = call.answer["thread_id"]
+                    self.session.threads.add(self.threads[name])
             if not call.ok or call.error:
                 raise TargetLost(f"POST /threads: {call.error or f'answered {call.status}: {str(call.answer)[:200]}'}")
-            self.threads[name] = call.answer["thread_id"]
-            self.session.threads.add(self.threads[name])
 
     # --- moves -------------------------------------------------------------------------------------
 

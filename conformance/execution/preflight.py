@@ -114,13 +114,23 @@ def _json(response: httpx.Response) -> Any:
         return None
 
 
+async def _new_thread(client: Client, made: set[str]) -> httpx.Response:
+    """Create a thread; not to be broken off, since one whose id is not learned could not be removed."""
+    with anyio.CancelScope(shield=True):
+        answer = await client.http.post("/threads", json={"metadata": {"doubletext": True}})
+        thread = _json(answer)
+        if answer.is_success and isinstance(thread, dict) and "thread_id" in thread:
+            made.add(str(thread["thread_id"]))
+    return answer
+
+
 async def _identify(client: Client, made: set[str]) -> Mapping[str, Any]:
     """Name and version of the server, from ``/info``; that it is an Agent Server, from its threads."""
     info = await _get(client, "/info")
     body = _json(info) if info.is_success else None
     body = body if isinstance(body, dict) else {}
     try:
-        answer = await client.http.post("/threads", json={"metadata": {"doubletext": True}})
+        answer = await _new_thread(client, made)
     except httpx.HTTPError as e:
         raise TargetUnusable(
             f"{client.address.shown} broke off while answering POST /threads ({_why(client, e)}). Look at its log."
@@ -155,8 +165,7 @@ async def _find_assistant(client: Client, made: set[str]) -> None:
     name = client.address.assistant
     body = {"assistant_id": name, "input": {}, "metadata": {}}
     try:
-        thread = (await client.http.post("/threads", json={"metadata": {"doubletext": True}})).json()["thread_id"]
-        made.add(str(thread))
+        thread = (await _new_thread(client, made)).json()["thread_id"]
         answer = await client.http.post(f"/threads/{thread}/runs", json=body)
         text = answer.text
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as e:

@@ -139,6 +139,11 @@ def builds_on(thread: Thread) -> Iterator[Judgement]:
         if start is None:
             continue
         proof = (inflight, call_fact(thread, by), thread.log_fact())
+        if run.completed and not thread.entries_of(run.tag):
+            went_on = Fact(f"{run.tag} had entered superstep {run.completed}", (run.enters[run.completed].n,))
+            observed = f"nothing of {run.tag} stands before {successor.tag}'s segment"
+            yield Violation(f"{successor.tag} follows {run.tag}'s partial segment", observed, (*proof, went_on))
+            continue
         late = [s for t, s in thread.log[start:] if t == run.tag]
         if late:
             observed = f"supersteps {late} of {run.tag} stand after it"

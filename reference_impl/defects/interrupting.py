@@ -58,10 +58,9 @@ class RelabelledAtTheEnd(Defective):
 
 
 @defect(
-    must_fail=["displaced.stops"],
+    must_fail=["displaced.stops", "run.final-when-read"],
     may_fail=[
         "interrupt.builds-on",
-        "run.final-when-read",
         "run.terminal-is-final",
         "run.status-truthful",
         "thread.one-at-a-time",
@@ -155,8 +154,8 @@ class InterruptDropsAllSupersteps(Defective):
 
 
 @defect(
-    must_fail=["interrupt.keeps-progress"],
-    may_fail=["interrupt.builds-on", "thread.no-lost-update", "checkpoint.one-chain", "checkpoint.lineage"],
+    must_fail=["interrupt.keeps-progress", "interrupt.builds-on"],
+    may_fail=["thread.no-lost-update", "checkpoint.one-chain", "checkpoint.lineage"],
 )
 class InterruptBuildsOnTheStart(Defective):
     """The new run builds on what the interrupted one had found, not on what it left."""

@@ -1,5 +1,4 @@
-"""An interrupt that arrives while
-the run is just ending: its status goes from `interrupted` to something else.
+"""An interrupt that arrives while the run is just ending: its status goes from `interrupted` to something else.
 
 run.terminal-is-final, run.status-legal; the interrupted run is put back into the queue and started again.
 
