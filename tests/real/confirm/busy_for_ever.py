@@ -1,5 +1,4 @@
-"""After cancel(rollback) without wait
-the run is gone, but the thread stays `busy` until another run is created and ends.
+"""After cancel(rollback) without wait the run is gone, but the thread stays `busy` until another run is created and ends.
 
 thread.settles, thread.busy-iff-inflight.
 

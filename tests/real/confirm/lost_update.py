@@ -1,6 +1,5 @@
-"""The worst of the
-late writes: the successor ends first, then the displaced run's late checkpoint becomes the thread's head.
-The successor's answer is lost; after a rollback the state is that of a run that was rolled back.
+"""The worst of the late writes: the successor ends first, then the displaced run's late checkpoint is the thread's
+head. The successor's answer is lost; after a rollback the state is that of a run that was rolled back.
 
 thread.no-lost-update, interrupt.builds-on, rollback.reverts, run.terminal-is-final.
 
