@@ -81,6 +81,7 @@ def _request(connection: socket.socket) -> tuple[str, str]:
 
 class _Proxy(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     upstream = ""
     broken: Callable[[str, str], bool]
 

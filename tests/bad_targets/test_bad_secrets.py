@@ -38,8 +38,9 @@ def test_a_password_in_the_url(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("defect", ["accepts-every-reject", "refusal-is-server-error"])
 def test_failures_on_a_target_that_repeats_all_headers(defect: str, tmp_path: Path) -> None:
+    others = ("--skip", "reject.no-effect", "--skip", "reject.reopens", "--skip", "reject.one-winner")
     with reference("--defect", defect, key=KEY) as server, echoing(server.url) as url:
-        said = check(tmp_path, url, *GIVEN)
+        said = check(tmp_path, url, *GIVEN, *others)
     clear(said, 1, "reject.")
     without(said, SECRETS)
 
@@ -60,7 +61,7 @@ def test_errors_in_the_middle_with_the_headers_in_their_text(tmp_path: Path) -> 
     def broken(method: str, path: str) -> bool:
         nonlocal calls
         calls += (new := method == "POST" and path == "/threads")
-        return new and calls > 40
+        return new and calls > 31  # the survey creates 29
 
     with reference(key=KEY) as server, echoing(server.url, broken) as url:
         said = check(tmp_path, url, *GIVEN, "--settle-timeout", "2")

@@ -1,4 +1,5 @@
-"""After cancel(rollback) without wait the run is gone, but the thread stays `busy` until another run is created and ends.
+"""After cancel(rollback) without wait the run is gone, but the thread stays `busy` until another run is created and
+ends.
 
 thread.settles, thread.busy-iff-inflight.
 
