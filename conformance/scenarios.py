@@ -237,11 +237,10 @@ def ending(strategy: Action, trial: int, seed: int) -> Program:
     family = f"{strategy}-ending"
     drawn = random.Random(f"{seed} {family} {trial}")
     script = tuple(add(sleep=10) for _ in range(4))
-    begun = (
-        program(_name(family, str(trial)), family).create("A", "enqueue", *script, waits=False).until_entered("A", 3)
-    )
+    begun = program(_name(family, str(trial)), family).create("A", "enqueue", *script, waits=False)
+    begun = begun.until_entered("A", 1).read().until_entered("A", 3)  # read as running: what follows must fit
     displacing = Create("B", strategy, (add(), note("B")), waits=False)
-    return begun.crack(displacing, drawn.uniform(-4, 8)).read().until_ended("B", needed=False)
+    return begun.crack(displacing, drawn.uniform(-4, 8)).read().read().until_ended("B", needed=False)
 
 
 def rollback_effect() -> Program:
