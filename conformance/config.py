@@ -94,9 +94,12 @@ def from_pyproject(folder: Path) -> Options:
     else:
         return Options()
     try:
-        table = tomllib.loads(file.read_text()).get("tool", {}).get("doubletext", {})
+        tool = tomllib.loads(file.read_text()).get("tool", {})
+        table = tool.get("doubletext", {}) if isinstance(tool, dict) else tool
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise BadOption(f"{file}: {e}") from e
+    if not isinstance(table, dict):
+        raise BadOption(f"{file}: [tool.doubletext] must be a table of options, not {table!r}")
     return merged(Options(), table, f"{file}: [tool.doubletext]")
 
 

@@ -144,6 +144,10 @@ def test_options_are_checked(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.doubletext]\nnope = 3\n")
     with pytest.raises(BadOption, match="unknown option 'nope'"):
         from_pyproject(tmp_path)
+    for nonsense in ("tool = 7\n", "[tool]\ndoubletext = 7\n"):
+        (tmp_path / "pyproject.toml").write_text(nonsense)
+        with pytest.raises(BadOption, match="must be a table"):
+            from_pyproject(tmp_path)
 
 
 def test_selection() -> None:
