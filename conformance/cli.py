@@ -4,101 +4,23 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import sys
-import traceback
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from conformance import __version__
-from conformance.config import BadOption, Options, Plan, from_pyproject, merged
+from conformance.cli_common import UNREACHABLE, USAGE, common_options, fail, own_failure, resolve
+from conformance.config import BadOption, Options, Plan, merged
 from conformance.dialects import UnknownDialect, find_dialect
 from conformance.embedded import CannotServe, command, reference_server
+from conformance.fuzz.commands import fuzz, replay
+from conformance.signals import BROKEN_OFF, terminated_like_ctrl_c
 
-USAGE, UNREACHABLE, BROKEN_OFF = 2, 4, 130
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _fail(text: str, code: int) -> None:
-    click.echo(f"doubletext: {text}", err=True)
-    sys.exit(code)
-
-
-def common_options(function: F) -> F:
-    """The options that every command with a target has; each has a twin in ``[tool.doubletext]``."""
-    for option in reversed(
-        [
-            click.option(
-                "--assistant",
-                metavar="ID",
-                help="The assistant that runs the probe graph (default: doubletext).",
-            ),
-            click.option("-H", "--header", multiple=True, metavar="'NAME: VALUE'", help="Sent with every request."),
-            click.option("--api-key", metavar="KEY", help="Sent as x-api-key; also from DOUBLETEXT_API_KEY."),
-            click.option("--dialect", metavar="NAME-or-FILE", help="How this kind of server legitimately differs."),
-            click.option("--only", multiple=True, metavar="GLOB", help="Only requirements whose id matches."),
-            click.option("--skip", multiple=True, metavar="GLOB", help="Not those whose id matches."),
-            click.option("--repeat", type=int, metavar="N", help="Execute every program N times."),
-            click.option(
-                "--parallel", type=int, metavar="N", help="Programs at once (default: what the target takes)."
-            ),
-            click.option("--strict", is_flag=True, default=None, help="A violated SHOULD fails the check too."),
-            click.option("--request-timeout", type=float, metavar="S", help="Bound of one request (default: 10)."),
-            click.option("--settle-timeout", type=float, metavar="S", help="By when everything must have ended."),
-            click.option(
-                "--seed", type=int, metavar="N", help="Order and random instants (default: drawn, and shown)."
-            ),
-            click.option("--report", metavar="LIST", help="json,junit (default: json)."),
-            click.option(
-                "--report-dir",
-                metavar="DIR",
-                help="Where reports and histories go (default: doubletext-report).",
-            ),
-            click.option("--quiet", is_flag=True, default=None, help="Failures and the last line only."),
-            click.option("--no-color", is_flag=True, default=None, help="No colour; NO_COLOR is respected too."),
-        ]
-    ):
-        function = option(function)
-    return function
-
-
-def resolve(url: str | None, given: Mapping[str, Any], where: str = "command line") -> tuple[Options, str | None]:
-    """Options of this call: the command line wins over ``pyproject.toml``."""
-    said = {k: v for k, v in given.items() if v is not None and v != ()}
-    options = merged(from_pyproject(Path.cwd()), said, where).checked()
-    _check_headers(options.headers())
-    if url is not None:
-        _check_url(url)
-    return options, url
-
-
-def _check_url(url: str) -> None:
-    """Raises BadOption where no request can be sent there; its text shows no user name and no password."""
-    if not url.startswith(("http://", "https://")):
-        raise BadOption("URL must start with http:// or https://")
-    try:
-        parts = urlsplit(url)
-        good = bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s\x00-\x1f\x7f]", url)
-    except ValueError:
-        good = False
-    if not good:
-        raise BadOption("URL must be http(s)://HOST[:PORT][/PATH]; this one has no valid host, or no valid port")
-    if parts.query or parts.fragment:
-        raise BadOption("URL must end with its path: leave out ? and # and what follows")
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    """Raises BadOption for what HTTP cannot carry; its text shows no value."""
-    for name, value in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise BadOption("-H takes 'Name: value'; one of the headers given has a name that HTTP does not allow")
-        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            raise BadOption(f"the value of the header {name!r} has a line break or another control character")
+if TYPE_CHECKING:
+    from conformance.probe.install import Language
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -107,48 +29,74 @@ def main() -> None:
     """Conformance of double texting: concurrent runs on one thread of an Agent Server."""
 
 
+main.add_command(fuzz)
+main.add_command(replay)
+
+
 @main.command()
 @click.argument("url", required=False)
 @common_options
-def check(url: str | None, **given: Any) -> None:
+@click.option(
+    "--input",
+    metavar="FILE",
+    help="A JSON file with the input of --assistant, which is no probe: only what statuses, codes and order show "
+    "is judged.",
+)
+@click.option("--write-baseline", is_flag=True, help="Bring --baseline FILE up to date; the exit code stays.")
+def check(url: str | None, write_baseline: bool, **given: Any) -> None:
     """Check URL; without one, the embedded reference server."""
     try:
         options, url = resolve(url, given)
-        if url is not None:
-            sys.exit(run_check(url, options))
-        with reference_server() as own:
-            code = run_check(own, options)
+        if write_baseline and options.baseline is None:
+            raise BadOption("--write-baseline needs --baseline FILE: where to write")
+        with terminated_like_ctrl_c():
+            if url is not None:
+                code = run_check(url, options, write_baseline=write_baseline)
+            else:
+                with reference_server() as own:
+                    code = run_check(own, options, embedded=True, write_baseline=write_baseline)
         sys.exit(code)
     except (BadOption, UnknownDialect) as e:
-        _fail(str(e), USAGE)
+        fail(str(e), USAGE)
     except CannotServe as e:
-        _fail(str(e), UNREACHABLE)
+        fail(str(e), UNREACHABLE)
     except KeyboardInterrupt:
-        _fail("broken off before the check began", BROKEN_OFF)
+        fail("broken off", BROKEN_OFF)
 
 
-def run_check(url: str, options: Options, cracks: int = 30) -> int:
+def run_check(
+    url: str, options: Options, cracks: int = 30, embedded: bool = False, write_baseline: bool = False
+) -> int:
     """One check with its reports; returns the exit code.
 
     Raises:
         BadOption, UnknownDialect: an option cannot be used.
     """
+    from conformance.baseline import of_options
     from conformance.driver import Check
     from conformance.events import Listener
     from conformance.execution.loop import run
     from conformance.execution.preflight import TargetUnusable
-    from conformance.report.junit import JunitReport
-    from conformance.report.result import JsonReport
+    from conformance.report.finding import in_folder
     from conformance.report.terminal import TerminalReport
+    from conformance.report.writers import FILES, surroundings, writers
 
     folder = Path(options.report_dir)
     histories = prepare(folder)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
-    plan = Plan(url, options, find_dialect(options.dialect), seed, cracks, histories=histories)
+    plan = Plan(
+        url,
+        options,
+        find_dialect(options.dialect),
+        seed,
+        cracks,
+        histories=histories,
+        baseline=of_options(options, missing_ok=write_baseline),
+        embedded=embedded,
+    )
     console = Console(no_color=options.no_color or None, highlight=False, soft_wrap=False)
-    terminal = TerminalReport(console, options.quiet)
-    writers: dict[str, Listener] = {"json": JsonReport(folder), "junit": JunitReport(folder, options.strict)}
-    listeners: list[Listener] = [terminal, *[writers[name] for name in options.report]]
+    terminal = TerminalReport(console, options.quiet, options.verbose, in_folder(folder), folder)
+    listeners: list[Listener] = [terminal, *writers(options.report, folder, options.strict), *surroundings()]
     running = Check(plan, listeners)
     try:
         run(running.run)
@@ -170,21 +118,10 @@ def run_check(url: str, options: Options, cracks: int = 30) -> int:
     finally:
         terminal.stop()
     if not options.quiet:
-        click.echo(f"reports: {', '.join(sorted(f'{folder}/{_file(name)}' for name in options.report))}")
+        click.echo(f"reports: {', '.join(sorted(f'{folder}/{FILES[name]}' for name in options.report))}")
+    if write_baseline and plan.baseline is not None:
+        click.echo(plan.baseline.renew(Path(str(options.baseline)), outcome))
     return outcome.exit_code
-
-
-def own_failure(error: BaseException) -> str:
-    """A failure of the harness itself, in one line: what, and where."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    where = traceback.extract_tb(error.__traceback__)[-1:]
-    place = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in where)
-    return f"the harness itself failed: {type(error).__name__}: {error}{place}. Nothing is known of the target by this."
-
-
-def _file(report: str) -> str:
-    return {"json": "result.json", "junit": "junit.xml"}[report]
 
 
 def prepare(folder: Path) -> Path:
@@ -192,22 +129,125 @@ def prepare(folder: Path) -> Path:
     histories = folder / "histories"
     try:
         histories.mkdir(parents=True, exist_ok=True)
-        for old in histories.glob("*.jsonl"):
-            old.unlink()
+        for old in (*histories.glob("*.jsonl"), histories / "check.json"):
+            old.unlink(missing_ok=True)
     except OSError as e:
         raise BadOption(f"--report-dir {folder}: {e.strerror or e}") from e
     return histories
 
 
+@main.command("judge")
+@click.argument("paths", metavar="HISTORY...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--only", multiple=True, metavar="GLOB", help="Only requirements whose id matches.")
+@click.option("--skip", multiple=True, metavar="GLOB", help="Not those whose id matches.")
+@click.option("--strict", is_flag=True, default=None, help="A violated SHOULD fails too.")
+@click.option("--baseline", metavar="FILE", help="Known failures (default: those that the check was given).")
+@click.option("--report", metavar="LIST", help="json,junit,html,markdown,sarif (default: json).")
+@click.option("--report-dir", metavar="DIR", help="Where reports go (default: none are written).")
+@click.option("--verbose", is_flag=True, default=None, help="Every proof, and its timeline, in full.")
+@click.option("--quiet", is_flag=True, default=None, help="Failures and the last line only.")
+@click.option("--no-color", is_flag=True, default=None, help="No colour; NO_COLOR is respected too.")
+def judge_(paths: tuple[Path, ...], **given: Any) -> None:
+    """Judge saved histories (files, or a folder of them) offline: the same verdicts as live."""
+    from conformance.history import BadHistory
+    from conformance.judging import run_judge
+
+    try:
+        said = {k: v for k, v in given.items() if v is not None and v != ()}
+        sys.exit(run_judge(paths, merged(Options(), said, "command line").checked(), given["report_dir"]))
+    except (BadOption, BadHistory) as e:
+        fail(str(e), USAGE)
+    except KeyboardInterrupt:
+        fail("broken off", BROKEN_OFF)
+
+
+@main.command("timeline")
+@click.argument("paths", metavar="HISTORY...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--width", type=click.IntRange(40, 1000), default=None, help="Columns (default: the terminal's).")
+def timeline_(paths: tuple[Path, ...], width: int | None) -> None:
+    """Draw saved histories as text: one line a client, time to the right, #n the records that proofs cite."""
+    import shutil
+
+    from conformance.history import BadHistory, History
+    from conformance.report.drawn import drawn
+
+    try:
+        for path in paths:
+            click.echo(drawn(History.load(path), width or shutil.get_terminal_size().columns))
+    except BadHistory as e:
+        fail(str(e), USAGE)
+
+
+@main.command("report")
+@click.argument("results", metavar="RESULT.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the pages go.")
+def report_(results: tuple[Path, ...], out: Path) -> None:
+    """The matrix of several results as static, offline pages: what they disagree on first."""
+    from conformance.report.matrix import PAGE, BadResult, load, write
+
+    try:
+        write(load(results), out)
+    except (BadResult, OSError) as e:
+        fail(str(e), USAGE)
+    click.echo(f"{out / PAGE}")
+
+
+@main.command()
+@click.argument("url")
+@common_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor(url: str, as_json: bool, **given: Any) -> None:
+    """Can URL be checked: server, probe, gates, latency, features, dialect; and what to do about each no."""
+    try:
+        options, _ = resolve(url, given)
+        sys.exit(run_doctor(url, options, as_json))
+    except (BadOption, UnknownDialect) as e:
+        fail(str(e), USAGE)
+    except KeyboardInterrupt:
+        fail("broken off", BROKEN_OFF)
+
+
+def run_doctor(url: str, options: Options, as_json: bool) -> int:
+    """Examine the target and show what was found; returns the exit code: usable, or not."""
+    from conformance.doctor import examine
+    from conformance.driver import address_of
+    from conformance.execution.loop import run
+    from conformance.report.diagnosis import lines
+
+    address = address_of(url, options)
+    try:
+        diagnosis = run(lambda: examine(address, options.settle_timeout))
+    except Exception as e:
+        fail(address.redactor().text(own_failure(e)), UNREACHABLE)
+        return UNREACHABLE
+    if as_json:
+        click.echo(json.dumps(diagnosis.to_json(), indent=1, ensure_ascii=False))
+    else:
+        console = Console(no_color=options.no_color or None, highlight=False, soft_wrap=True)
+        for line in lines(diagnosis):
+            console.print(line)
+    return 0 if diagnosis.usable else UNREACHABLE
+
+
 @main.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--defects", is_flag=True, help="The deliberate defects instead.")
-def list_(as_json: bool, defects: bool) -> None:
-    """The requirements, or the deliberate defects."""
+@click.option("--anomalies", is_flag=True, help="The named anomalies instead.")
+def list_(as_json: bool, defects: bool, anomalies: bool) -> None:
+    """The requirements, the deliberate defects, or the named anomalies."""
     from conformance.requirements import REGISTRY
 
+    if anomalies:
+        from conformance.anomalies import ANOMALIES
+
+        if as_json:
+            click.echo(json.dumps([a.to_json() for a in ANOMALIES], indent=1, ensure_ascii=False))
+        else:
+            for a in ANOMALIES:
+                click.echo(f"{a.name:21} {a.definition} ({', '.join(a.requirements)})")
+        return
     if defects:
-        from reference_impl.defects import all_defects
+        from reference_impl.defects import all_defects, all_variants
 
         rows = [
             {
@@ -216,15 +256,16 @@ def list_(as_json: bool, defects: bool) -> None:
                 "must_fail": list(d.must_fail),
                 "may_fail": list(d.may_fail),
             }
-            for d in all_defects()
+            for d in (*all_defects(), *all_variants())
         ]
         if as_json:
             click.echo(json.dumps(rows, indent=1))
         else:
             for row in rows:
-                click.echo(
-                    f"{row['name']}: {row['description']} (must fail {', '.join(row['must_fail']) or 'nothing'})"
+                fails = (
+                    f"must fail {', '.join(row['must_fail'])}" if row["must_fail"] else "a variant: nothing may fail"
                 )
+                click.echo(f"{row['name']}: {row['description']} ({fails})")
         return
     if as_json:
         click.echo(json.dumps([_described(r) for r in REGISTRY.values()], indent=1, ensure_ascii=False))
@@ -248,22 +289,33 @@ def _described(r: Any) -> dict[str, Any]:
 @main.command()
 @click.argument("id")
 def explain(id: str) -> None:
-    """One requirement: sentence, source, how it is exercised, how servers break it."""
+    """One requirement (sentence, source, how it is exercised, how servers break it), or a named anomaly."""
     import difflib
 
+    from conformance.anomalies import ANOMALIES, find_anomaly, of_requirement
     from conformance.requirements import REGISTRY
 
+    if (anomaly := find_anomaly(id)) is not None:
+        click.echo(anomaly.explained())
+        return
     r = REGISTRY.get(id)
     if r is None:
-        near = difflib.get_close_matches(id, REGISTRY, 3, 0.3)
+        near = difflib.get_close_matches(id, [*REGISTRY, *(a.name for a in ANOMALIES)], 3, 0.3)
         hint = f"; did you mean {', '.join(near)}?" if near else "; `doubletext list` shows them all"
-        _fail(f"no requirement {id!r}{hint}", USAGE)
+        fail(f"no requirement or anomaly {id!r}{hint}", USAGE)
         return
     programs = ", ".join(f"{e.family} (at least {e.least})" for e in r.exercised_by)
+    if r.by_reads is None:
+        other = "nothing can be said"
+    else:
+        other = ", ".join(f"{e.family} (at least {e.least})" for e in r.by_reads.exercised_by) or "seen to fail only"
     click.echo(
         f"{r.id} ({r.level})\n\n{r.statement}\n\nsource:       {r.source}\nexercised by: {programs}\n"
+        f"no probe:     {other}\n"
         f"how it works: {(r.oracle.__doc__ or '').strip()}\nhow it breaks: {r.breaks}\nadvice:       {r.advice}"
     )
+    if caught := of_requirement(r.id):
+        click.echo(f"anomalies:    {', '.join(a.name for a in caught)}")
 
 
 @main.command()
@@ -285,33 +337,33 @@ def serve(
     import os
 
     if database is not None:
-        _fail("--database: this version keeps everything in memory; leave the option out", USAGE)
+        fail("--database: this version keeps everything in memory; leave the option out", USAGE)
     if defect is not None:
         _check_defect(defect)
     arguments = ["--host", host, "--port", str(port)]
     for graph in graphs:
         path, colon, name = graph.rpartition(":")
         if not colon or not path:
-            _fail(f"--graph takes PATH:NAME, not {graph!r}", USAGE)
+            fail(f"--graph takes PATH:NAME, not {graph!r}", USAGE)
         arguments += ["--graph", f"{name}={path}:{name}" if "=" not in graph else graph]
     arguments += ["--defect", defect] if defect else []
     arguments += ["--api-key", api_key] if api_key else []
     try:
         argv = command(*arguments)
     except CannotServe as e:
-        _fail(str(e), UNREACHABLE)
+        fail(str(e), UNREACHABLE)
     os.execv(argv[0], argv)
 
 
 def _check_defect(name: str) -> None:
     import difflib
 
-    from reference_impl.defects import all_defects
+    from reference_impl.defects import all_defects, all_variants
 
-    names = [d.name for d in all_defects()]
+    names = [d.name for d in (*all_defects(), *all_variants())]
     if name not in names:
         near = difflib.get_close_matches(name, names, 3, 0.3)
-        _fail(
+        fail(
             f"no defect {name!r}; {'did you mean ' + ', '.join(near) + '?' if near else 'see list --defects'}",
             USAGE,
         )
@@ -319,33 +371,45 @@ def _check_defect(name: str) -> None:
 
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--language", type=click.Choice(["python"]), default="python", show_default=True)
-def probe(folder: Path, language: str) -> None:
+@click.option("--language", type=click.Choice(["python", "js"]), default="python", show_default=True)
+def probe(folder: Path, language: Language) -> None:
     """Write the probe graph into the LangGraph project in DIR, and register it."""
     from conformance.probe.install import CannotInstall, install
 
-    del language
     try:
-        for line in install(folder):
+        for line in install(folder, language):
             click.echo(line)
     except CannotInstall as e:
-        _fail(str(e), USAGE)
+        fail(str(e), USAGE)
 
 
 @main.command()
 @click.option("--defect", "globs", multiple=True, metavar="GLOB", help="Only these defects.")
 @click.option("--report", type=click.Choice(["json"]), default=None, help="The kill matrix as JSON.")
 @click.option("--parallel", type=int, default=2, show_default=True, help="Defects at once.")
-def selftest(globs: tuple[str, ...], report: str | None, parallel: int) -> None:
-    """Test the tester: every deliberate defect must be found by the right requirements, and by no other."""
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Share of the programs that do not exercise what the defect must break: less is quicker.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Which share, in which order.")
+def selftest(globs: tuple[str, ...], report: str | None, parallel: int, share: float, seed: int) -> None:
+    """Test the tester: every deliberate defect must be found by the right requirements, and by no other.
+
+    Variants, which decide otherwise where that is open, must not be failed at all.
+    """
     from conformance.selftest import run_selftest
 
     try:
-        sys.exit(run_selftest(globs, as_json=report == "json", parallel=parallel))
+        with terminated_like_ctrl_c():
+            code = run_selftest(globs, as_json=report == "json", parallel=parallel, seed=seed, share=share)
+        sys.exit(code)
     except BadOption as e:
-        _fail(str(e), USAGE)
+        fail(str(e), USAGE)
     except CannotServe as e:
-        _fail(str(e), UNREACHABLE)
+        fail(str(e), UNREACHABLE)
     except KeyboardInterrupt:
         sys.exit(BROKEN_OFF)
 

@@ -36,8 +36,10 @@ def command(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def reference_server(*arguments: str) -> Iterator[str]:
+def reference_server(*arguments: str, path: Sequence[str] = ()) -> Iterator[str]:
     """Run the reference server on a free port for the duration of the block; yields its URL.
+
+    ``path``: where else it looks for modules to import.
 
     Raises:
         CannotServe: it did not get ready.
@@ -50,7 +52,7 @@ def reference_server(*arguments: str) -> Iterator[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false"},
+        env={**os.environ, **_python_path(path), "LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false"},
     )
     errors: list[str] = []
     try:
@@ -60,6 +62,10 @@ def reference_server(*arguments: str) -> Iterator[str]:
         yield _ready(process.stdout, process, errors)
     finally:
         stop(process)
+
+
+def _python_path(path: Sequence[str]) -> dict[str, str]:
+    return {"PYTHONPATH": os.pathsep.join(path)} if path else {}
 
 
 def stop(process: subprocess.Popen[str]) -> None:

@@ -17,6 +17,14 @@ class Surveyed:
     transport: str
     slots: int
     programs: int
+    call: float = 0.0  # what a request takes, in seconds
+
+
+@dataclass(frozen=True)
+class Trying:
+    """A program has begun, or one has settled: the names of those that are under way, the latest last."""
+
+    programs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,10 +57,12 @@ class Outcome:
     seed: int
     spread_ms: float | None
     cracks: dict[str, tuple[int, int]]
+    overlaps: tuple[int, int] | None = None  # of a check without the probe: in how many trials runs met, of how many
     interrupted: bool = False
     lost: str | None = None
     leaked: int = 0
+    again: tuple[str, ...] = ("doubletext", "check")  # the command, but for what is selected and the seed
 
 
-Event = Surveyed | Executed | Lost | Outcome
+Event = Surveyed | Trying | Executed | Lost | Outcome
 Listener = Callable[[Event], None]

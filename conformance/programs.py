@@ -13,6 +13,11 @@ from typing import Any, ClassVar, Literal
 Strategy = Literal["reject", "enqueue", "interrupt", "rollback"]
 STRATEGIES: tuple[Strategy, ...] = ("reject", "enqueue", "interrupt", "rollback")
 Action = Literal["interrupt", "rollback"]
+Endpoint = Literal["runs", "wait", "stream"]
+Missing = Literal["create", "refuse"]
+Fault = Literal["dropped", "lost", "late"]
+"""What goes wrong on the client's side of a call: its connection is closed as soon as the request is sent
+(``dropped``), or when the answer begins to arrive (``lost``); or the answer is taken only after a while (``late``)."""
 Step = Mapping[str, Any]  # one instruction of the probe's mini-language: see probe/graph.py
 
 # --- the probe's instructions ----------------------------------------------------------------------
@@ -53,6 +58,11 @@ def tool_result(id: str) -> Step:
     return {"op": "result", "id": id}
 
 
+def ask(**modifiers: Any) -> Step:
+    """Ask people, and wait for their answer: the run ends here until somebody answers."""
+    return {"op": "ask", **modifiers}
+
+
 def fail(**modifiers: Any) -> Step:
     """Raise inside the node."""
     return {"op": "fail", **modifiers}
@@ -63,7 +73,14 @@ def fail(**modifiers: Any) -> Step:
 
 @dataclass(frozen=True)
 class Create:
-    """Create a run. ``waits`` False: go on at once, without its answer."""
+    """Create a run, by POST ``/runs``, ``/runs/wait`` or ``/runs/stream``.
+
+    ``waits`` False: go on at once, without its answer. ``missing``: its thread does not exist; the target is asked to
+    ``create`` it, or nothing is said, so that it has to ``refuse``.
+    ``after``: it is to start that many seconds later. ``answers``: it has no input, but answers the question that a run
+    of the thread has asked. ``webhook``: the target is to call the harness when the run has ended.
+    ``fault``: of its connection; not for those that are sent simultaneously.
+    """
 
     do: ClassVar[str] = "create"
     tag: str
@@ -71,16 +88,66 @@ class Create:
     steps: tuple[Step, ...]
     thread: str = "t"
     waits: bool = True
+    endpoint: Endpoint = "runs"
+    missing: Missing | None = None
+    after: int | None = None
+    answers: str | None = None
+    webhook: bool = False
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """Cancel a run."""
+    """Cancel a run; ``NOBODY`` is one that does not exist.
+
+    ``form``: how ``wait`` is written in the query (``""``: not at all); by default as a digit, which all servers know.
+    ``waits`` False: go on at once, without its answer.
+    """
 
     do: ClassVar[str] = "cancel"
     tag: str
     action: Action
     wait: bool = False
+    form: str | None = None
+    waits: bool = True
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class CancelMany:
+    """Cancel several runs of one thread by one call."""
+
+    do: ClassVar[str] = "cancel-many"
+    tags: tuple[str, ...]
+    action: Action
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete a run."""
+
+    do: ClassVar[str] = "delete"
+    tag: str
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Renew:
+    """Delete a thread and, ``again``, at once create one with the same id. Without, nothing more is read of it."""
+
+    do: ClassVar[str] = "renew"
+    thread: str = "t"
+    again: bool = True
+
+
+@dataclass(frozen=True)
+class Update:
+    """A client updates the state: an entry of the log and a message, both named ``tag``."""
+
+    do: ClassVar[str] = "update"
+    tag: str
+    thread: str = "t"
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -93,19 +160,48 @@ class Join:
 
 
 @dataclass(frozen=True)
+class Stateless:
+    """Create a run without a thread."""
+
+    do: ClassVar[str] = "stateless"
+    tag: str
+    strategy: Strategy
+    steps: tuple[Step, ...]
+    endpoint: Endpoint = "runs"
+
+
+@dataclass(frozen=True)
 class Until:
     """Wait until something is known, boundedly; where it never comes, the rest is not executed.
 
     ``inside``: the run waits at the gate ``value`` · ``entered``, ``left``: its superstep ``value`` was ·
     ``answered``: its create was answered (or the stop deadline has passed: some answer at the run's end) ·
-    ``ended``: it was read as terminal or gone · ``stopped``: its cancellation was announced (or, if it
-    never started, the run ``value`` has), or the stop deadline has passed · ``status``: read with status
-    ``value`` ·
-    ``steady``: no further run has started for ``value`` seconds (of all runs; ``tag`` is empty).
+    ``ended``: it was read as terminal or gone · ``started``: it was read as anything but pending ·
+    ``stopped``: its cancellation was announced (or, if it never started, the run ``value`` has), or the stop deadline
+    has passed · ``halted``: its cancellation was announced, or the settle deadline has passed · ``begun``: it has
+    entered a superstep · ``hooked``: its webhook was called · ``status``: read with status ``value`` ·
+    ``steady``: no further run has started for ``value`` seconds (of all runs; ``tag`` is empty) · ``returned``: its
+    cancel was answered, or ``value`` seconds have passed · ``listed``: a list of runs names it, or it was announced, or
+    the stop deadline has passed.
     """
 
     do: ClassVar[str] = "until"
-    what: Literal["inside", "entered", "left", "answered", "ended", "stopped", "status", "steady"]
+    what: Literal[
+        "inside",
+        "entered",
+        "left",
+        "answered",
+        "ended",
+        "started",
+        "stopped",
+        "halted",
+        "begun",
+        "hooked",
+        "status",
+        "steady",
+        "returned",
+        "listed",
+    ]
     tag: str
     value: str | float | None = None
     needed: bool = True
@@ -121,10 +217,11 @@ class Open:
 
 @dataclass(frozen=True)
 class Together:
-    """Create runs simultaneously, on connections opened beforehand."""
+    """Create (or cancel) runs simultaneously, on connections opened beforehand."""
 
     do: ClassVar[str] = "together"
-    creates: tuple[Create, ...]
+    creates: tuple[Create, ...] = ()
+    cancels: tuple[Cancel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,8 +249,56 @@ class Read:
     deep: bool = False
 
 
-Move = Create | Cancel | Join | Until | Open | Together | Crack | Read
-_MOVES: dict[str, type[Any]] = {m.do: m for m in (Create, Cancel, Join, Until, Open, Together, Crack, Read)}
+@dataclass(frozen=True)
+class Send:
+    """Send one request as it stands: the only way to say something that no typed call can say.
+
+    ``wrong``: in which respect it is (a word of ``bad_input.WRONG``; empty: it is right, a control) · ``what``: the
+    same in words · ``owed``: ``refusal`` (a 4xx), or ``no-crash`` (a 4xx or an acceptance) · ``operation``: what it
+    asks for · ``thread``: of its own, made beforehand; empty, with ``path`` naming no thread or an unknown one ·
+    ``body`` is sent in ``encoding``; ``stuffing`` (opening, closing, times) takes the place of ``STUFFING`` in it ·
+    ``curl``: how to send it again.
+
+    In path and body ``THREAD_ID``, ``RUN_ID`` (of no run), ``FRESH_ID`` (of no thread), ``ASSISTANT_ID`` and ``TAG``
+    are filled in when it is sent.
+    """
+
+    do: ClassVar[str] = "send"
+    tag: str
+    operation: str
+    method: str
+    path: str
+    body: str | None = None
+    wrong: str = ""
+    what: str = ""
+    owed: Literal["refusal", "no-crash"] = "no-crash"
+    thread: str = ""
+    content_type: str | None = "application/json"
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    stuffing: tuple[str, str, int] | None = None
+    curl: str | None = None
+
+
+Move = (
+    Create
+    | Stateless
+    | Cancel
+    | CancelMany
+    | Delete
+    | Renew
+    | Update
+    | Join
+    | Until
+    | Open
+    | Together
+    | Crack
+    | Read
+    | Send
+)
+_CALLS = (Create, Stateless, Cancel, CancelMany, Delete, Renew, Update, Join, Send)
+_KINDS = (*_CALLS, Until, Open, Together, Crack, Read)
+_MOVES: dict[str, type[Any]] = {m.do: m for m in _KINDS}
+NOBODY = "nobody"  # the tag of a run that does not exist
 
 
 @dataclass(frozen=True)
@@ -164,23 +309,81 @@ class Program:
     family: str
     moves: tuple[Move, ...] = ()
     weight: int = field(default=1, compare=False)
+    stage: int = field(default=0, compare=False)  # 1: after all others, it may harm the target for good; 2: and alone
 
     def _then(self, *moves: Move) -> Program:
         return replace(self, moves=self.moves + moves)
 
     def create(
-        self, tag: str, strategy: Strategy | None, *steps: Step, thread: str = "t", waits: bool = True
+        self,
+        tag: str,
+        strategy: Strategy | None,
+        *steps: Step,
+        thread: str = "t",
+        waits: bool = True,
+        endpoint: Endpoint = "runs",
+        missing: Missing | None = None,
     ) -> Program:
         """Create a run with this script."""
-        return self._then(Create(tag, strategy, steps, thread, waits))
+        return self._then(Create(tag, strategy, steps, thread, waits, endpoint, missing))
+
+    def schedule(self, tag: str, strategy: Strategy, after: int, *steps: Step) -> Program:
+        """Create a run that is to start later."""
+        return self._then(Create(tag, strategy, steps, after=after))
+
+    def hook(self, tag: str, strategy: Strategy, *steps: Step, waits: bool = True) -> Program:
+        """Create a run with a webhook."""
+        return self._then(Create(tag, strategy, steps, waits=waits, webhook=True))
+
+    def until_hooked(self, *tags: str) -> Program:
+        """Wait until the runs' webhooks were called; if they are not, that is remarked."""
+        return self._then(*(Until("hooked", tag, needed=False) for tag in tags))
+
+    def answer(self, tag: str, answers: str) -> Program:
+        """Create a run that answers the question which the thread waits at."""
+        return self._then(Create(tag, "enqueue", (), answers=answers))
+
+    def stateless(self, tag: str, strategy: Strategy, *steps: Step, endpoint: Endpoint = "runs") -> Program:
+        """Create a run without a thread, and go on at once."""
+        return self._then(Stateless(tag, strategy, steps, endpoint))
 
     def together(self, *creates: Create) -> Program:
         """Create these runs simultaneously."""
         return self._then(Together(creates))
 
-    def cancel(self, tag: str, action: Action, wait: bool = False) -> Program:
+    def cancel(
+        self, tag: str, action: Action, wait: bool = False, form: str | None = None, waits: bool = True
+    ) -> Program:
         """Cancel a run."""
-        return self._then(Cancel(tag, action, wait))
+        return self._then(Cancel(tag, action, wait, form, waits))
+
+    def cancel_many(self, action: Action, *tags: str) -> Program:
+        """Cancel several runs by one call."""
+        return self._then(CancelMany(tags, action))
+
+    def cancel_together(self, *cancels: Cancel) -> Program:
+        """Cancel simultaneously."""
+        return self._then(Together((), cancels))
+
+    def until_returned(self, tag: str, patience: float) -> Program:
+        """Wait until the run's cancel was answered, at most for so many seconds."""
+        return self._then(Until("returned", tag, patience, needed=False))
+
+    def delete(self, tag: str) -> Program:
+        """Delete a run."""
+        return self._then(Delete(tag))
+
+    def renew(self, thread: str = "t") -> Program:
+        """Delete a thread and create one with the same id."""
+        return self._then(Renew(thread))
+
+    def drop(self, *threads: str) -> Program:
+        """Delete threads, for good."""
+        return self._then(*(Renew(thread, again=False) for thread in threads))
+
+    def update(self, tag: str, thread: str = "t") -> Program:
+        """Update the state, as a client."""
+        return self._then(Update(tag, thread))
 
     def join(self, tag: str, how: Literal["join", "stream"]) -> Program:
         """Let a client join the run, or its stream, from here on."""
@@ -198,9 +401,17 @@ class Program:
         """Wait until the run's create was answered."""
         return self._then(Until("answered", tag))
 
+    def until_listed(self, *tags: str) -> Program:
+        """Wait until lists of runs name the runs, at most for the stop deadline: creates that are answered late."""
+        return self._then(*(Until("listed", tag, needed=False) for tag in tags))
+
     def until_ended(self, *tags: str, needed: bool = True) -> Program:
         """Wait until the runs are read as terminal or gone."""
         return self._then(*(Until("ended", tag, None, needed) for tag in tags))
+
+    def until_started(self, *tags: str) -> Program:
+        """Wait until the runs are read as anything but pending."""
+        return self._then(*(Until("started", tag, None, needed=False) for tag in tags))
 
     def until_stopped(self, tag: str, successor: str | None = None) -> Program:
         """Wait until the run announced its cancellation, at most for the stop deadline.
@@ -208,6 +419,14 @@ class Program:
         A run that never started announces none: then the successor's start will do.
         """
         return self._then(Until("stopped", tag, successor))
+
+    def until_halted(self, tag: str) -> Program:
+        """Wait until the run announced its cancellation, at most for the settle deadline."""
+        return self._then(Until("halted", tag, needed=False))
+
+    def until_begun(self, *tags: str) -> Program:
+        """Wait until the runs have entered a superstep; if they do not, that is remarked."""
+        return self._then(*(Until("begun", tag, needed=False) for tag in tags))
 
     def until_left(self, tag: str, step: int) -> Program:
         """Wait until the run has left the superstep, at most for the stop deadline."""
@@ -231,7 +450,7 @@ class Program:
 
     def scripts(self) -> dict[str, tuple[Step, ...]]:
         """The script of every run, by tag."""
-        return {c.tag: c.steps for c in self.creates()}
+        return {m.tag: m.steps for m in (*self.creates(), *self.moves) if isinstance(m, Create | Stateless)}
 
     def creates(self) -> list[Create]:
         """Every create, in order of appearance."""
@@ -240,15 +459,41 @@ class Program:
             match move:
                 case Create():
                     found.append(move)
-                case Together(creates):
+                case Together(creates=creates):
                     found.extend(creates)
                 case Crack(call=Create() as create):
                     found.append(create)
         return found
 
+    def sends(self) -> list[Send]:
+        """Every request that is sent as it stands."""
+        return [m for m in self.moves if isinstance(m, Send)]
+
     def threads(self) -> tuple[str, ...]:
-        """Names of the threads that it uses."""
-        return tuple(dict.fromkeys(c.thread for c in self.creates()))
+        """Names of the threads that are made for it."""
+        named = [*(c.thread for c in self.creates()), *(s.thread for s in self.sends())]
+        return tuple(dict.fromkeys(name for name in named if name))
+
+    def missing(self) -> dict[str, Missing]:
+        """The threads that are not made beforehand, and what the target has to do about that."""
+        return {c.thread: c.missing for c in self.creates() if c.missing is not None}
+
+    def words(self) -> set[str]:
+        """Every name and value that its runs leave in the state, as records have them."""
+        found = {*self.threads(), *(s.tag for s in self.sends()), NOBODY}
+        for tag, steps in self.scripts().items():
+            found |= {tag, f"in-{tag}"}
+            for i, step in enumerate(steps):
+                found |= {
+                    f"{tag}:{i}",
+                    f"ai-{tag}-{i}",
+                    f"tool-{tag}-{i}",
+                    *(v for v in step.values() if isinstance(v, str)),
+                }
+        for move in self.moves:
+            if isinstance(move, Update):
+                found |= {move.tag, f"{move.tag}:0", f"in-{move.tag}"}
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The program as one JSON value."""
@@ -272,8 +517,9 @@ def program(name: str, family: str | None = None) -> Program:
 def _move_to_json(move: Move) -> dict[str, Any]:
     value = {"do": move.do, **asdict(move)}
     match move:
-        case Together(creates):
+        case Together(creates, cancels):
             value["creates"] = [_move_to_json(c) for c in creates]
+            value["cancels"] = [_move_to_json(c) for c in cancels]
         case Crack(call=call):
             value["call"] = _move_to_json(call)
     return value
@@ -282,12 +528,17 @@ def _move_to_json(move: Move) -> dict[str, Any]:
 def _move_from_json(value: Mapping[str, Any]) -> Any:
     fields = dict(value)
     kind = _MOVES[fields.pop("do")]
-    if kind is Create:
+    if kind in (Create, Stateless):
         fields["steps"] = tuple(fields["steps"])
     elif kind is Together:
-        fields["creates"] = tuple(_move_from_json(c) for c in fields["creates"])
+        for calls in ("creates", "cancels"):
+            fields[calls] = tuple(_move_from_json(c) for c in fields.get(calls, ()))
+    elif kind is CancelMany:
+        fields["tags"] = tuple(fields["tags"])
     elif kind is Crack:
         fields["call"] = _move_from_json(fields["call"])
+    elif kind is Send and fields.get("stuffing") is not None:
+        fields["stuffing"] = tuple(fields["stuffing"])
     return kind(**fields)
 
 

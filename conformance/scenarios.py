@@ -9,8 +9,10 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
+from conformance.bad_input import bad_input_programs
 from conformance.programs import (
     STRATEGIES,
     Action,
@@ -20,6 +22,7 @@ from conformance.programs import (
     Step,
     Strategy,
     add,
+    ask,
     call_tool,
     effect,
     emit,
@@ -29,6 +32,8 @@ from conformance.programs import (
     program,
     tool_result,
 )
+from conformance.scenarios_calls import call_programs
+from conformance.scenarios_endpoints import endpoint_programs
 
 Where = Literal["first", "middle", "last"]
 DISPLACING: tuple[Action, ...] = ("interrupt", "rollback")
@@ -224,12 +229,161 @@ def zombie_last(strategy: Action) -> Program:
     return begun.read(deep=True).open("z", "g").until_left("A", 2)
 
 
+def cancelled_pending(action: Action) -> Program:
+    """A cancel of a run that only waits, while another one is held: the thread stays busy."""
+    begun = program(_name("cancelled-pending", action), "cancelled-pending")
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.create("Q", "enqueue", *SHORT).read().cancel("Q", action).read().until_ended("Q", needed=False).read()
+    return begun.open("g").until_ended("A", needed=False)
+
+
+SOON = 1  # seconds after which a scheduled run is due
+
+
+def scheduled_idle() -> Program:
+    """A reject on a thread with nothing but a scheduled run."""
+    begun = program("scheduled-idle").schedule("S", "enqueue", SOON, emit()).create("R", "reject", emit()).read()
+    return begun.until_begun("S").until_ended("S", needed=False)
+
+
+def scheduled_displacing(strategy: Action) -> Program:
+    """A scheduled run that displaces, created over a held one."""
+    begun = program(_name("scheduled-displacing", strategy), "scheduled-displacing")
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    return begun.schedule("S", strategy, SOON, emit()).read().until_stopped("A", "S").open("g").read()
+
+
+def scheduled_queued() -> Program:
+    """A run that is enqueued behind a scheduled one, which is not due when the thread becomes free."""
+    begun = program("scheduled-queued").create("A", "enqueue", *HELD["first"], waits=False).until_inside("A", "g")
+    begun = begun.schedule("S", "enqueue", 2 * SOON, emit()).create("Q", "enqueue", emit()).open("g")
+    return begun.until_ended("A", "Q", "S", needed=False)
+
+
+def asked(strategy: Strategy | None) -> Program:
+    """A thread waits at a question: a new run comes, or (None) an answer."""
+    begun = program(_name("asked", strategy or "answered"), "asked")
+    begun = begun.create("A", "enqueue", emit(), ask(), emit()).until_ended("A").read(deep=True)
+    begun = begun.create("B", strategy, emit()) if strategy else begun.answer("B", "yes")
+    return begun.until_ended("B", needed=False)
+
+
+def webhook_ended(failed: bool) -> Program:
+    """A run with a webhook comes to its end."""
+    begun = program(_name("webhook-ended", "failed" if failed else "success"), "webhook-ended")
+    return begun.hook("A", "enqueue", add(), fail() if failed else emit()).until_ended("A").until_hooked("A")
+
+
+def webhook_displaced(strategy: Strategy) -> Program:
+    """A run with a webhook comes while another one, with a webhook too, is held."""
+    begun = program(_name("webhook-displaced", strategy), "webhook-displaced")
+    begun = begun.hook("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.hook("B", strategy, *SHORT)
+    begun = begun.until_stopped("A", "B") if strategy in DISPLACING else begun
+    return begun.open("g").until_ended("A", "B", needed=False).until_hooked("B")
+
+
+def failed_last() -> Program:
+    """A run that fails, and that no other follows."""
+    return program("failed-last").create("A", "enqueue", add(), fail()).until_ended("A", needed=False)
+
+
+def not_starved(slots: int) -> Program:
+    """A run on an idle thread beside a held one with a long queue; W shows that two can execute at once."""
+    begun = program("not-starved").create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.create("W", "enqueue", gate("w"), thread="w").until_begun("W").open("w")
+    begun = begun.until_ended("W", needed=False)
+    for i in range(max(12, slots + 2)):
+        begun = begun.create(f"B{i}", "enqueue", emit(), waits=False)
+    begun = begun.until_answered(f"B{max(12, slots + 2) - 1}").read()
+    return begun.create("X", "enqueue", emit(), thread="u", waits=False).until_begun("X").open("g")
+
+
 def cancelled_last(action: Action, started: bool) -> Program:
     """A cancel that no other run follows: nothing comes to clear what it leaves."""
     begun = program(_name("cancelled-last", action, "running" if started else "pending"), "cancelled-last")
     begun = begun.create("A", "enqueue", *HELD["middle"]).until_answered("A")
     begun = begun.until_inside("A", "g") if started else begun
     return begun.cancel("A", action).until_ended("A", needed=False).open("g")
+
+
+def update_running(queued: bool) -> Program:
+    """A client updates the state while a gate holds a run, alone or with another one behind it."""
+    family = "update-queued" if queued else "update-running"
+    begun = program(family).create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.create("B", "enqueue", *SHORT) if queued else begun
+    begun = begun.update("U").read(deep=True).open("g").until_ended("A", *("B" for _ in range(queued)), needed=False)
+    return begun if queued else begun.create("B", "enqueue", *SHORT).until_ended("B", needed=False)
+
+
+def update_idle() -> Program:
+    """A client updates the state of a thread whose run has ended: the next run finds it."""
+    begun = program("update-idle").create("A", "enqueue", add(), note("A")).until_ended("A").update("U")
+    return begun.read(deep=True).create("B", "enqueue", *SHORT).until_ended("B", needed=False)
+
+
+def delete_running(queued: bool) -> Program:
+    """A run is deleted while a gate holds it, which is opened when the settle deadline has passed, or it was told."""
+    begun = program(_name("delete-running", "queued" if queued else None), "delete-running")
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    if queued:
+        begun = begun.create("B", "enqueue", *SECOND).read().delete("A").read().until_halted("A")
+    else:
+        begun = begun.read().delete("A").read().until_halted("A").create("B", "enqueue", *SECOND)
+    return begun.until_inside("B", "b", needed=False).open("g", "b").until_ended("B", needed=False)
+
+
+def delete_last(started: bool) -> Program:
+    """A thread's only run is deleted: nothing comes to clear what it leaves."""
+    begun = program(_name("delete-last", "running" if started else "pending"), "delete-last")
+    begun = begun.create("A", "enqueue", *HELD["middle"]).until_answered("A")
+    begun = begun.until_inside("A", "g") if started else begun
+    begun = begun.delete("A").read()
+    return (begun.until_stopped("A") if started else begun).open("g")
+
+
+def delete_queued(which: Literal["head", "first", "last"]) -> Program:
+    """Of a queue the executing run, or one that waits, is deleted: the others go on."""
+    begun = program(_name("delete-queued", which), "delete-queued")
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.create("Q", "enqueue", gate("q"), add()).create("R", "enqueue", gate("r"), emit()).read()
+    begun = begun.delete({"head": "A", "first": "Q", "last": "R"}[which]).read()
+    begun = begun.until_stopped("A", "Q") if which == "head" else begun
+    return begun.open("g", "q", "r").until_ended("A", "Q", "R", needed=False)
+
+
+def delete_ended() -> Program:
+    """A run that has ended is deleted, and another follows."""
+    begun = program("delete-ended").create("A", "enqueue", add(), note("A")).until_ended("A").delete("A").read()
+    return begun.create("B", "enqueue", *SHORT).until_ended("B", needed=False)
+
+
+def thread_renewed(started: bool) -> Program:
+    """A thread is deleted, with a run that is held or one that has ended, and created again under its id."""
+    begun = program(_name("thread-renewed", "running" if started else "ended"), "thread-renewed")
+    if not started:
+        begun = begun.create("A", "enqueue", add(), note("A")).until_ended("A").renew().read(deep=True)
+        return begun.create("B", "enqueue", *SHORT).until_ended("B", needed=False)
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g").renew().read(deep=True)
+    begun = begun.until_halted("A").create("B", "enqueue", *SECOND).until_inside("B", "b", needed=False)
+    return begun.open("g", "b").until_ended("B", needed=False)
+
+
+def delete_many(slots: int) -> Program:
+    """More running runs are deleted than the target executes at once; then as many new ones are created as at first."""
+    begun, wave = program("delete-many"), min(slots, 4)
+    for i in range(0, slots + 1, wave):
+        names = [f"D{j}" for j in range(i, i + wave)]
+        for name in names:
+            begun = begun.create(name, "enqueue", gate(f"g{i}"), thread=f"t{name}", waits=False)
+        for name in names:
+            begun = begun.until_inside(name, f"g{i}", needed=i == 0) if i == 0 or name == names[-1] else begun
+        for name in names:
+            begun = begun.until_answered(name).delete(name)
+        begun = begun.open(f"g{i}").until_steady(0.1).drop(*(f"t{name}" for name in names))
+    for i in range(wave):
+        begun = begun.create(f"X{i}", "enqueue", emit(), thread=f"u{i}", waits=False)
+    return begun.until_begun(*(f"X{i}" for i in range(wave)))
 
 
 def ending(strategy: Action, trial: int, seed: int) -> Program:
@@ -244,8 +398,9 @@ def ending(strategy: Action, trial: int, seed: int) -> Program:
 
 
 def rollback_effect() -> Program:
-    """An external effect, committed before the run is rolled back."""
-    begun = program("rollback-effect").create("A", "enqueue", effect("payment"), *HELD["first"], waits=False)
+    """An external effect that is committed before the run is rolled back, and one that may be, after that."""
+    held = (effect("payment"), gate("g", op="effect", name="receipt"), emit())
+    begun = program("rollback-effect").create("A", "enqueue", *held, waits=False)
     return _second(begun.until_inside("A", "g"), "rollback")
 
 
@@ -292,8 +447,12 @@ def crack(kind: CrackKind, how: Literal["gate", "quick-5", "quick-20"], trial: i
     return begun.until_entered("B", 0, needed=False).open("late").until_ended("B", needed=False)
 
 
-def all_programs(seed: int, cracks: int = 30) -> list[Program]:
-    """Every hand-written program; ``cracks`` trials for each displacing call and each way to hit the crack."""
+def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
+    """Every hand-written program.
+
+    ``cracks``: trials for each displacing call and each way to hit the crack; ``slots``: how many runs the target
+    executes at once. Those of later stages are the last, in their order.
+    """
     programs: list[Program] = []
     for strategy in STRATEGIES:
         for earlier in (False, True):
@@ -314,10 +473,23 @@ def all_programs(seed: int, cracks: int = 30) -> list[Program]:
         zombie(a, how, effects) for a in DISPLACING for how in ("swallows", "blocks") for effects in (False, True)
     ]
     programs += [zombie_last(a) for a in DISPLACING]
+    programs += [scheduled_idle(), *(scheduled_displacing(a) for a in DISPLACING), scheduled_queued()]
+    programs += [webhook_ended(failed) for failed in (False, True)]
+    programs += [webhook_displaced("enqueue"), *(webhook_displaced(strategy) for strategy in DISPLACING)]
+    programs += [asked(strategy) for strategy in (*STRATEGIES, None)]
+    programs.append(failed_last())
+    programs += [cancelled_pending(a) for a in DISPLACING]
     programs += [cancelled_last(a, started) for a in DISPLACING for started in (True, False)]
     programs += [ending(a, trial, seed) for a in DISPLACING for trial in range(cracks)]
     programs += [rollback_effect(), interrupt_tool_call()]
+    programs += [update_running(False), update_running(True), update_idle()]
+    programs += [*call_programs(), *endpoint_programs()]
     for kind in CRACK_KINDS:
         for how in ("gate", "quick-5", "quick-20"):
             programs += [crack(kind, how, trial, cracks, seed) for trial in range(cracks)]
-    return programs
+    harming = [delete_queued(which) for which in ("first", "last", "head")]
+    harming += [delete_last(False), delete_last(True), delete_ended(), thread_renewed(False), thread_renewed(True)]
+    harming += [delete_running(False), delete_running(True)]
+    harming += bad_input_programs()  # deep and large input is hard work for some
+    alone = [not_starved(slots), delete_many(slots)]
+    return programs + [replace(p, stage=1) for p in harming] + [replace(p, stage=2) for p in alone]

@@ -8,12 +8,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from conformance.facts import Facts
+from conformance import any_graph, contradiction
+from conformance.dialects import pins_of
+from conformance.explain import BUDGET
+from conformance.facts import CANCELS, Facts
 from conformance.history import Call, History, Told
+from conformance.observed import observe
+from conformance.proof import Witness, verify
 from conformance.requirements import REGISTRY, Level, Requirement
-from conformance.requirements.base import Exercise, Hazard, Judgement, Observed, Violation
+from conformance.requirements.base import (
+    Exercise,
+    Hazard,
+    Inapplicable,
+    Judgement,
+    Observed,
+    Oracle,
+    Undecided,
+    Violation,
+)
 
 Verdict = Literal["pass", "fail", "inconclusive", "not-applicable", "could-not-run", "harness-error"]
+
+
+EXPLAINABLE = "history.explainable"  # the one requirement whose proof is checked by the model
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class Judged:
 
     requirement: str
     judgements: tuple[Judgement, ...]
-    error: str | None = None  # the oracle itself failed
+    error: str | None = None  # the oracle itself failed, or accused without proof
 
     @property
     def violations(self) -> list[Violation]:
@@ -31,20 +48,60 @@ class Judged:
     @property
     def exercised(self) -> bool:
         """It said anything at all."""
-        return bool(self.judgements)
+        return any(not isinstance(j, Undecided | Inapplicable) for j in self.judgements)
 
 
 def judge(history: History, only: Iterable[str] | None = None) -> dict[str, Judged]:
-    """Every oracle over one history: a pure function."""
-    facts = Facts(history)
+    """Every oracle over one history: a pure function.
+
+    A violation that the independent verifier does not find proven is the harness's error, and accuses nobody.
+    """
+    facts, pins = Facts(history), pins_of(history.dialect)
+    proves = _Verifier(facts)
     judged: dict[str, Judged] = {}
     for id in REGISTRY if only is None else only:
         try:
-            found = [j for thread in facts.threads.values() for j in REGISTRY[id].oracle(thread)]
-            judged[id] = Judged(id, tuple(found))
+            own = [t for t in facts.threads.values() if REGISTRY[id].special or not t.special]
+            oracle = _oracle(REGISTRY[id], facts.unprobed)
+            found = [j for thread in own for j in oracle(thread)] if oracle is not None else []
+            unproven = {j: why for j in found if isinstance(j, Violation) and (why := proves.lacks(id, j))}
+            error = next((f"unproven in {history.name}: {why}" for why in unproven.values()), None)
+            found = [j for j in found if j not in unproven]
+            if id in pins:  # a pinned policy reuses the proof of what was observed, which is prose
+                found = [held for j in found for held in pins[id].held_to(j)]
+            judged[id] = Judged(id, tuple(found), error)
         except Exception as e:  # an oracle's mistake is the harness's, never the target's
             judged[id] = Judged(id, (), f"{type(e).__name__}: {e} while judging {history.name}")
     return judged
+
+
+def _oracle(requirement: Requirement, unprobed: bool) -> Oracle | None:
+    """What judges the requirement; None where that cannot be done without the probe."""
+    if not unprobed:
+        return requirement.oracle
+    return requirement.by_reads.oracle if requirement.by_reads is not None else None
+
+
+class _Verifier:
+    """Holds violations against the records of one history."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._witness: Witness | None = None
+
+    def lacks(self, id: str, violation: Violation) -> str | None:
+        """What the violation's proof lacks; None if it stands. What nothing explains is proven by the model."""
+        if id == EXPLAINABLE:
+            return unexplained(self._facts, violation)
+        self._witness = self._witness or Witness(self._facts.history)
+        return verify(self._witness, id, violation)
+
+
+def unexplained(facts: Facts, violation: Violation, budget: int = BUDGET) -> str | None:
+    """What the proof lacks that a thread of the history cannot be explained; None if it stands."""
+    observed = [o for thread in facts.threads.values() if (o := observe(thread)) is not None]
+    refused = [contradiction.verify(o, violation.proof, budget) for o in observed]
+    return None if None in refused else "; ".join(map(str, refused))
 
 
 @dataclass(frozen=True)
@@ -54,6 +111,25 @@ class Found:
     violation: Violation
     program: str
     instance: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a baseline says of a requirement.
+
+    ``state``: it fails, as recorded (``failing``); it does not fail any more (``stale``); it was recorded as
+    failing sometimes, and was not tried often enough to tell (``unseen``). ``note`` is for people.
+    """
+
+    state: Literal["failing", "stale", "unseen"]
+    note: str
+    reason: str
+    rate: str
+    failed: int
+    exercised: int
+    server: str
+    version: str
+    date: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +145,7 @@ class Result:
     overlap: int
     failed: int
     found: tuple[Found, ...]
+    known: Known | None = None  # where a baseline was given
 
     @property
     def rate(self) -> str:
@@ -94,7 +171,7 @@ def hit_the_crack(history: History) -> bool:
         c
         for c in history.of(Call)
         if c.received is not None
-        and (c.op == "cancel" or (c.op == "create" and c.request.get("strategy") in ("interrupt", "rollback")))
+        and (c.op in CANCELS or (c.op == "create" and c.request.get("strategy") in ("interrupt", "rollback")))
     ]
     for clock in {r.clock for r in told}:
         own = sorted((r for r in told if r.clock == clock), key=lambda r: r.seq)
@@ -115,6 +192,7 @@ class Tally:
     requirements: Mapping[str, Requirement]
     cracked: Counter[str] = field(default_factory=Counter)
     trials: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)  # without the probe: in how many trials runs certainly met
     could_not_run: dict[str, str] = field(default_factory=dict)  # family -> why
     _exercised: Counter[str] = field(default_factory=Counter)
     _overlap: Counter[str] = field(default_factory=Counter)
@@ -124,19 +202,30 @@ class Tally:
     _policies: dict[str, Counter[str]] = field(default_factory=dict)
     _hazards: dict[str, Counter[str]] = field(default_factory=dict)
     _errors: dict[str, str] = field(default_factory=dict)
+    _undecided: dict[tuple[str, str], str] = field(default_factory=dict)  # requirement, program -> why
+    _decided: set[tuple[str, str]] = field(default_factory=set)
+    _inapplicable: dict[tuple[str, str], str] = field(default_factory=dict)  # requirement and family -> why
 
     def add(self, history: History, judged: Mapping[str, Judged]) -> None:
         """Count what was said of one history."""
         family = str(history.program["family"])
         self.trials[family] += 1
         self.cracked[family] += hit_the_crack(history)
+        self.met[family] += family in any_graph.MEETING and any_graph.overlap_achieved(history)
         for id, said in judged.items():
             if id not in self.requirements:
                 continue
             if said.error is not None:
                 self._errors.setdefault(id, said.error)
+            for j in said.judgements:
+                if isinstance(j, Undecided):
+                    self._undecided.setdefault((id, history.name), f"{j.why} (in {history.name})")
+                elif isinstance(j, Inapplicable):
+                    self._inapplicable.setdefault((id, family), j.why)
             if not said.exercised:
                 continue
+            if not any(isinstance(j, Undecided) for j in said.judgements):
+                self._decided.add((id, history.name))
             self._exercised[id] += 1
             self._overlap[id] += any(getattr(j, "overlap", True) for j in said.judgements)
             self._by_family[id, family] += 1
@@ -150,6 +239,11 @@ class Tally:
                 elif isinstance(j, Hazard) and j.seen is not None:
                     self._hazards.setdefault(id, Counter())[j.seen] += 1
 
+    def undecided(self, id: str) -> dict[str, str]:
+        """Programs that were not decided in any trial, as far as one was too much for the oracle, and why (rule 1)."""
+        found = {p: why for (i, p), why in self._undecided.items() if i == id}
+        return {p: why for p, why in found.items() if (id, p) not in self._decided}
+
     def missing(self, id: str) -> str | None:
         """Which program's minimum a requirement has not reached, in words; None if it has all."""
         return next((m for e in self.requirements[id].exercised_by if (m := self.misses(id, e))), None)
@@ -157,12 +251,32 @@ class Tally:
     def misses(self, id: str, exercise: Exercise) -> str | None:
         """What one of its exercises has not reached."""
         n = self._by_family[id, exercise.family]
+        if n == 0 and (id, exercise.family) in self._inapplicable:
+            return None
         if n < exercise.least:
-            return f"{exercise.family} exercised it {n} times, {exercise.least} are the minimum"
+            said = f"{exercise.family} exercised it {n} times, {exercise.least} are the minimum"
+            return f"{said}. {self._overlaps(exercise.family)}" if exercise.family in any_graph.MEETING else said
         share = self.cracked[exercise.family] / max(1, self.trials[exercise.family])
         if exercise.family.endswith(CRACK) and share < LEAST_CRACKED:
             return f"only {share:.0%} of the trials of {exercise.family} hit the end of a superstep"
         return None
+
+    def _overlaps(self, family: str) -> str:
+        return any_graph.overlaps_in_words(family, self.met[family], self.trials[family])
+
+    def overlaps(self) -> tuple[int, int] | None:
+        """In how many trials of a check without the probe runs met, and how many were to; None of other checks."""
+        families = [f for f in self.trials if f in any_graph.MEETING]
+        return (sum(self.met[f] for f in families), sum(self.trials[f] for f in families)) if families else None
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Oracles that failed, or accused without proof: also where others of their violations are proven."""
+        return dict(self._errors)
+
+    def crack_trials(self) -> dict[str, tuple[int, int]]:
+        """How many trials of each crack program hit the end of a superstep, and how many there were."""
+        return {f: (self.cracked[f], n) for f, n in self.trials.items() if f.endswith(CRACK)}
 
     def failed(self, id: str) -> bool:
         """Whether any history violated the requirement."""
@@ -196,24 +310,37 @@ class Tally:
 
     def _verdict(self, requirement: Requirement) -> tuple[Verdict | None, str]:
         id = requirement.id
+        without = next((why for (i, _), why in self._inapplicable.items() if i == id), None)
+        if not requirement.exercised_by:  # as ``without_probe`` has it
+            without = any_graph.NO_PROBE if requirement.by_reads is None else any_graph.IN_PART
         if requirement.level in (Level.POLICY, Level.HAZARD):
-            return None, "" if self._exercised[id] else "never exercised"
+            return None, "" if self._exercised[id] else without or "never exercised"
         if self._failed[id]:
             return "fail", ""
         if id in self._errors:
             return "harness-error", self._errors[id]
+        undecided = self.undecided(id)
+        if undecided:
+            return "inconclusive", min(undecided.values())
         missing = self.missing(id)
+        if without is not None and not self._exercised[id]:
+            return "not-applicable", without
         if missing is None:
-            return "pass", ""
+            left_out = [e.family for e in requirement.exercised_by if e.least == 0]
+            return "pass", next((self.could_not_run[f] for f in left_out if f in self.could_not_run), "")
         families = [e.family for e in requirement.exercised_by if self.misses(id, e)]
         lost = next((self.could_not_run[f] for f in families if f in self.could_not_run), None)
         return ("inconclusive", missing) if lost is None else ("could-not-run", lost)
 
 
 def decide(results: Sequence[Result], strict: bool, lost: bool) -> int:
-    """Rule 2: a MUST fails: 1; else target or harness: 4; else anything left open: 3; else 0."""
+    """Rule 2: a MUST fails, or a baseline's entry is stale: 1; else target or harness: 4; else anything left
+    open: 3; else 0. A failure that a baseline knows weighs nothing.
+    """
     weighing = {Level.MUST, Level.SHOULD} if strict else {Level.MUST}
-    if any(r.verdict == "fail" and r.requirement.level in weighing for r in results):
+    if any(r.verdict == "fail" and r.known is None and r.requirement.level in weighing for r in results):
+        return 1
+    if any(r.known is not None and r.known.state == "stale" for r in results):
         return 1
     if lost or any(r.verdict == "harness-error" for r in results):
         return 4

@@ -50,7 +50,8 @@ def main() -> int:
         try:
             multitask = defects.find(args.defect).multitask(args.seed)
         except KeyError:
-            parser.error(f"no defect {args.defect!r}; there are: {', '.join(d.name for d in defects.all_defects())}")
+            names = [d.name for d in (*defects.all_defects(), *defects.all_variants())]
+            parser.error(f"no defect {args.defect!r}; there are: {', '.join(names)}")
     graphs = {}
     for item in args.graph:
         name, equals, target = item.partition("=")

@@ -52,9 +52,10 @@ def create_app(
     app.state.house = build_house(graphs, multitask or Multitask(), workers)
     app.state.defect = defect
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
     app.add_exception_handler(ApiError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_input)
+    app.state.house.multitask.furnish(app)
     app.add_middleware(BodyLimit)
     if api_key is not None:
         app.add_middleware(ApiKey, key=api_key)

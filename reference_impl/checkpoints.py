@@ -72,6 +72,12 @@ class Lineage:
 
     saved: dict[Key, Saved] = field(default_factory=dict)
     writes: dict[Key, list[Write]] = field(default_factory=dict)
+    told: tuple[object, bytes] | None = None
+    """The last answer to a reader of the whole history, and what it was made from."""
+
+    def content(self) -> object:
+        """All that there is, as a value: equal as long as nothing has changed."""
+        return tuple(self.saved.values()), {key: tuple(writes) for key, writes in self.writes.items()}
 
     def head(self, ns: str = "") -> Saved | None:
         """The newest checkpoint: what the next run builds on."""

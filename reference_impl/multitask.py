@@ -22,14 +22,21 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from .errors import ApiError, Conflict, NotFound
 from .storage import Run, RunSpec, RunStatus, Storage, Strategy, Thread, ThreadStatus
 
 if TYPE_CHECKING:  # the registry of defects is read where langgraph is not installed
+    from fastapi import FastAPI
+
     from .checkpoints import CheckpointStore
+    from .streams import EventLog
     from .worker import Worker
+
+
+Endpoint = Literal["runs", "wait", "stream"]
+Attending = Literal["wait", "join", "stream", "join-stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,9 @@ class Failure:
         return json.dumps({"__error__": body} if wrapped else body).encode()
 
 
+CANCEL_WAIT: Final = 30.0
+"""Seconds after which ``cancel?wait=true`` answers even if the run's code still executes."""
+
 INTERRUPTED: Final = Failure("RunInterrupted", "The run was stopped before its end; what it saved is kept.")
 ROLLED_BACK: Final = Failure("RunRolledBack", "The run was stopped and deleted; what it wrote is undone.")
 DELETED: Final = Failure("RunDeleted", "The run was deleted before its end.")
@@ -122,7 +132,28 @@ class Multitask:
     def attach(self, storage: Storage, checkpoints: CheckpointStore, worker: Worker) -> None:
         self.storage, self.checkpoints, self.worker = storage, checkpoints, worker
 
+    def furnish(self, app: FastAPI) -> None:
+        """Add to the application what these decisions need there: nothing (a defect adds a layer)."""
+
     # --- a run is created --------------------------------------------------------------------------
+
+    async def thread(self, thread_id: str, *, make: bool) -> Thread:
+        """The thread that a new run is for; ``make``: it is made if there is none. Must not wait either.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if make and thread_id not in self.storage.threads:
+            return self.storage.create_thread(thread_id)
+        return self.storage.thread(thread_id)
+
+    def temporary_thread(self, *, kept: bool) -> Thread:
+        """The thread of a run that is created without one; it is deleted with the run unless it is to be ``kept``."""
+        return self.storage.create_thread(temporary=not kept)
+
+    async def accept(self, thread: Thread, spec: RunSpec, endpoint: Endpoint) -> Run:  # noqa: ARG002
+        """Accept a run, by whichever endpoint it comes: for defects that look at it."""
+        return await self.create(thread, spec)
 
     async def create(self, thread: Thread, spec: RunSpec) -> Run:
         """Accept a run. A coroutine for those that have to wait here; this one must not, and does not.
@@ -162,6 +193,15 @@ class Multitask:
     def new_run_id(self, thread: Thread) -> str:  # noqa: ARG002  (a defect looks at it)
         return str(uuid.uuid4())
 
+    def admit_update(self, thread: Thread) -> None:
+        """Accept a client's update of the state: while a run is inflight it would race with its checkpoints.
+
+        Raises:
+            Conflict: refused because of an inflight run.
+        """
+        if inflight := thread.inflight():
+            raise Conflict(f"Thread is busy: run {inflight[0].run_id} is {inflight[0].status}.")
+
     # --- a run is displaced, cancelled or deleted ---------------------------------------------------
 
     def displace(self, run: Run, *, keep_progress: bool) -> None:
@@ -182,6 +222,21 @@ class Multitask:
             raise NotFound(f"Run {run.run_id} is not active: it is {run.status}.")
         self.displace(run, keep_progress=keep_progress)
         self.worker.wake(run.thread)
+
+    def cancel_many(self, runs: Sequence[Run], *, keep_progress: bool) -> None:
+        """Cancel several runs, in the order of their creation; those that are over are left alone."""
+        for run in runs:
+            if run.inflight:
+                self.cancel(run, keep_progress=keep_progress)
+
+    async def stopped(self, run: Run, timeout: float) -> None:
+        """Return when none of the run's code executes any more, or after ``timeout`` seconds."""
+        await self.worker.wait_stopped(run, timeout)
+
+    async def cancelled(self, run: Run, *, wait: bool) -> None:
+        """A cancel was carried out: return when it is to be answered."""
+        if wait:
+            await self.stopped(run, CANCEL_WAIT)
 
     def delete(self, run: Run) -> None:
         """Forget a run; its checkpoints stay, since later ones build on them."""
@@ -208,6 +263,7 @@ class Multitask:
         if run.status is RunStatus.RUNNING:
             run.thread.resting = ThreadStatus.INTERRUPTED
         self.end(run, RunStatus.INTERRUPTED, INTERRUPTED)
+        self.notify(run)
 
     def undo(self, run: Run) -> None:
         """Roll back: the thread returns to what it was when the run started, and the run is deleted."""
@@ -265,6 +321,12 @@ class Multitask:
         status, run.thread.resting = self.outcome(ending)
         run.output = output
         self.end(run, status, failure)
+        self.notify(run)
+
+    def notify(self, run: Run) -> None:
+        """Call the run's webhook, if it has one. A run that is deleted is not spoken of any more."""
+        if run.spec.webhook is not None:
+            self.worker.call_webhook(run)
 
     def outcome(self, ending: Ending) -> tuple[RunStatus, ThreadStatus]:
         """What the run, and its thread, are called afterwards."""
@@ -277,6 +339,10 @@ class Multitask:
             run.output = failure.encode(wrapped=True)
             run.events.publish("error", failure.encode(wrapped=False))
         run.events.close()
+
+    def events_of(self, run: Run, how: Attending) -> EventLog:  # noqa: ARG002
+        """What a client of the run follows until it is closed; ``how``: by what it does. For defects."""
+        return run.events
 
     # --- what clients are told ------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class RunCreate(BaseModel):
     checkpoint_id: str | None = None
     if_not_exists: Literal["create", "reject"] = "reject"
     on_disconnect: Literal["cancel", "continue"] = "continue"
+    webhook: Annotated[str, Field(pattern=r"^https?://", max_length=2000)] | None = None
     after_seconds: Annotated[float, Field(strict=True, ge=0, le=TEN_YEARS)] = 0.0
 
     def spec(self, assistant_id: str, graph_id: str) -> RunSpec:
@@ -84,6 +85,7 @@ class RunCreate(BaseModel):
             interrupt_after=_names(self.interrupt_after),
             checkpoint_id=self.checkpoint_id or (self.checkpoint.checkpoint_id if self.checkpoint else None),
             after_seconds=self.after_seconds,
+            webhook=self.webhook,
         )
 
 

@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self.port = self.servers[0].sockets[0].getsockname()[1]
-            host = self.config.host
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             print(f"doubletext-reference listening on http://{host}:{self.port}", flush=True)
 
     async def shutdown(self, sockets: Any = None) -> None:

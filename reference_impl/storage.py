@@ -64,6 +64,8 @@ class RunSpec:
     interrupt_after: str | tuple[str, ...] | None = None
     checkpoint_id: str | None = None
     after_seconds: float = 0.0
+    webhook: str | None = None
+    """Called, with the run, when it is over."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
+import httpx
 from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 from langgraph.types import Command, Send, StateSnapshot, StreamMode
@@ -18,12 +19,17 @@ from .jsonio import dumps
 from .multitask import Ending, Failure, Multitask
 from .narrator import Narrator
 from .storage import Run, RunSpec, Thread
+from .views import run_view
 
 STOP_GRACE: Final = 0.5
 """Seconds that a displaced run's code has to stop, before the thread goes on without it. The fence is
 what makes this safe: code that is still executing then can do anything but write to the thread."""
 
 Graph = Pregel[Any, Any, Any, Any]
+
+
+WEBHOOK_TIMEOUT: Final = 10.0
+"""Seconds that the receiver of a webhook has to answer."""
 
 
 class Execution:
@@ -49,6 +55,7 @@ class Worker:
         self._executions: dict[Run, Execution] = {}
         self._starved: dict[Thread, None] = {}
         self._closing = False
+        self._calls: set[asyncio.Task[None]] = set()
 
     # --- starting and stopping ------------------------------------------------------------------------
 
@@ -118,6 +125,13 @@ class Worker:
             del self._starved[thread]
             self._advance(thread)
 
+    def call_webhook(self, run: Run) -> None:
+        """Post the run, as it is now, to its webhook, once; whether that succeeds is nobody's business here."""
+        assert run.spec.webhook is not None
+        call = asyncio.create_task(_post(run.spec.webhook, dumps(run_view(run, self._multitask))))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
     # --- executing ----------------------------------------------------------------------------------------
 
     async def _execute(self, run: Run) -> None:
@@ -154,6 +168,12 @@ class Worker:
             narrator.tell(namespace, mode, payload)
         final = await graph.aget_state({"configurable": {"thread_id": identity.thread.thread_id}})
         return Ending.WAITING if final.next else Ending.COMPLETED, _output(final)
+
+
+async def _post(url: str, body: bytes) -> None:
+    with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
+        async with httpx.AsyncClient(trust_env=False, timeout=WEBHOOK_TIMEOUT) as client:
+            await client.post(url, content=body, headers={"content-type": "application/json"})
 
 
 def _given(spec: RunSpec) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -13,11 +14,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from conformance.config import Options, Plan
+from conformance.dialects import Dialect
+from conformance.driver import Check
 from conformance.embedded import stop
 from conformance.history import History
-from conformance.report.result import schema
+from conformance.report.result import replay_command, schema
 from conformance.requirements import REGISTRY
+from conformance.selftest import Kill, _each, _exit_code, _line, _summary
 from conformance.verdicts import judge
+from reference_impl.defects import all_variants
 
 DOUBLETEXT = (sys.executable, "-m", "conformance.cli")
 
@@ -98,11 +104,94 @@ def test_a_failure_says_everything(tmp_path: Path) -> None:
     assert (tmp_path / "doubletext-report" / violation["history"]).is_file()
 
 
+def replayed(options: Options, url: str = "http://127.0.0.1:4711", *, embedded: bool) -> str:
+    outcome = Check(Plan(url, options, Dialect(), seed=7, embedded=embedded)).outcome()
+    return replay_command(outcome, outcome.results[0])
+
+
+def test_how_to_run_it_again() -> None:
+    """The embedded server's URL is of no use afterwards; what was asked for otherwise is asked for again."""
+    again = "--only reject.conflict --seed 7"
+    assert replayed(Options(), embedded=True) == f"doubletext check {again}"
+    assert replayed(Options(), embedded=False) == f"doubletext check http://127.0.0.1:4711 {again}"
+    given = Options(assistant="my agent", dialect="agent-server-js", strict=True, settle_timeout=3.0, repeat=2)
+    asked = "--assistant 'my agent' --dialect agent-server-js --repeat 2 --settle-timeout 3 --strict"
+    assert replayed(given, embedded=True) == f"doubletext check {asked} {again}"
+    secret = Options(api_key="very-secret", header=("X-A: very-secret",))
+    assert replayed(secret, "http://joe:very-secret@h:1", embedded=False) == f"doubletext check http://h:1 {again}"
+
+
+def test_a_selftest_that_is_broken_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [*DOUBLETEXT, "selftest", "--report", "json", "--defect", "refus*"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 60
+    while len(servers := [pid for pid in below(running.pid) if "reference_impl" in command_line(pid)]) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    started = below(running.pid)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 130, out + err
+    assert isinstance(json.loads(out), list)
+    assert "Traceback" not in err
+    end = time.monotonic() + 20
+    while left := [pid for pid in (*started, *servers) if command_line(pid)]:
+        assert time.monotonic() < end, [command_line(pid) for pid in left]
+        time.sleep(0.1)
+
+
+def command_line(pid: int) -> str:
+    """Of a process; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def below(pid: int) -> list[int]:
+    """The children of a process, and theirs."""
+    try:
+        found = [int(p) for t in Path(f"/proc/{pid}/task").iterdir() for p in (t / "children").read_text().split()]
+    except OSError:
+        return []
+    return [*found, *(p for child in found for p in below(child))]
+
+
+def test_a_defect_that_cannot_be_checked_is_no_survivor() -> None:
+    (kill,) = _each([("no-such-defect", ["reject.code"], [], 1, 1)], 1)
+    assert kill.error is not None
+    assert "no-such-defect" in kill.error
+    assert _exit_code([kill]) == 4
+    assert _exit_code([kill, Kill("d", ("reject.code",), (), {})]) == 1
+    assert _exit_code([Kill("d", ("reject.code",), (), {"reject.code": "x"})]) == 0
+    assert _exit_code([Kill("d", (), (), {"reject.code": "x"})]) == 1
+
+
+def test_a_variant_is_right_if_nothing_fails() -> None:
+    right, accused = Kill("v", (), (), {}), Kill("w", (), (), {"reject.code": "x"})
+    killed = Kill("d", ("reject.code",), (), {"reject.code": "x"})
+    assert (_line(right), _exit_code([right])) == ("passed    v: a variant", 0)
+    assert (_line(accused), _exit_code([accused])) == ("WRONG     w: reject.code (x)", 1)
+    assert _summary([right, accused], None) == "1 of 2 variants failed by none"
+    both = "1 of 1 defects killed by exactly the right requirements, 1 of 1 variants failed by none"
+    assert _summary([killed, right], None) == both
+    assert _summary([killed, right], 7) == f"{both} (broken off; 7 planned)"
+
+
 def test_list_and_explain(tmp_path: Path) -> None:
     assert [r["id"] for r in json.loads(doubletext("list", "--json", cwd=tmp_path))] == list(REGISTRY)
     defects = json.loads(doubletext("list", "--defects", "--json", cwd=tmp_path))
     assert len(defects) >= 20
     assert all(set(d) == {"name", "description", "must_fail", "may_fail"} for d in defects)
+    variants = {d.name for d in all_variants()}
+    assert {d["name"] for d in defects if not d["must_fail"]} == variants
+    assert doubletext("list", "--defects", cwd=tmp_path).count("a variant: nothing may fail") == len(variants)
     for id in REGISTRY:
         assert REGISTRY[id].statement in doubletext("explain", id, cwd=tmp_path)
         break  # the process is slow to start; the texts are tested below
@@ -131,6 +220,19 @@ def test_probe_is_written_once_and_never_over_a_strangers_file(tmp_path: Path) -
     (tmp_path / "doubletext_probe.py").write_text("print('mine')\n")
     assert "did not write it" in doubletext("probe", ".", cwd=tmp_path, expect=2)
     assert (tmp_path / "doubletext_probe.py").read_text() == "print('mine')\n"
+
+
+def test_the_javascript_probe_is_written_likewise_and_not_beside_the_python_one(tmp_path: Path) -> None:
+    (tmp_path / "langgraph.json").write_text('{"node_version": "20", "graphs": {}}')
+    assert "registered" in doubletext("probe", ".", "--language", "js", cwd=tmp_path)
+    config = json.loads((tmp_path / "langgraph.json").read_text())
+    assert config == {"node_version": "20", "graphs": {"doubletext": "./doubletext_probe.ts:graph"}}
+    assert (tmp_path / "doubletext_probe.ts").read_text().startswith("// doubletext-probe:")
+    doubletext("probe", ".", "--language", "js", cwd=tmp_path)
+    assert "another language" in doubletext("probe", ".", cwd=tmp_path, expect=2)
+    assert not (tmp_path / "doubletext_probe.py").exists()
+    (tmp_path / "doubletext_probe.ts").write_text("mine\n")
+    assert "did not write it" in doubletext("probe", ".", "--language", "js", cwd=tmp_path, expect=2)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
-"""The kill matrix: every deliberate defect is found by the requirements that it must break, and by no other."""
+"""The kill matrix: every deliberate defect is found by the requirements that it must break, and by no other; a variant,
+which breaks nothing, by none.
+
+Here with a share of the programs that exercise other requirements, another one for each defect; `doubletext selftest`
+executes all of them.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,25 @@ import pytest
 
 from conformance.requirements import REGISTRY
 from conformance.selftest import check_defect, cracks_for
-from reference_impl.defects import all_defects
+from reference_impl.defects import all_defects, all_variants
 from reference_impl.defects.registry import Defect
 
-DEFECTS = all_defects()
+DEFECTS = (*all_defects(), *all_variants())
+SHARE = 0.1
+TRIES = 2
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda d: d.name)
 def test_defect_is_killed_by_exactly_the_right_requirements(defect: Defect) -> None:
-    kill = check_defect(defect.name, defect.must_fail, defect.may_fail, cracks_for(defect.name), seed=1)
-    assert kill.error is None
+    seed = DEFECTS.index(defect)
+    for again in range(TRIES):  # a race that was not hit is tried once more; a wrong accusation never is
+        cracks = cracks_for(defect.name)
+        kill = check_defect(defect.name, defect.must_fail, defect.may_fail, cracks, seed + again * len(DEFECTS), SHARE)
+        assert kill.error is None
+        assert kill.wrong == (), f"failed without cause: {kill.failed}"
+        if not kill.survived:
+            break
     assert kill.survived == (), f"failed instead: {kill.failed}"
-    assert kill.wrong == (), f"failed without cause: {kill.failed}"
 
 
 def test_every_must_and_should_is_killed_by_some_defect() -> None:

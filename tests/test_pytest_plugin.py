@@ -64,6 +64,7 @@ def test_a_broken_server_fails_its_test_and_says_why(pytester: pytest.Pytester) 
     result.stdout.fnmatch_lines(
         ["reject.code (MUST): *", "expected: a body that says why", "observed: *", "again: doubletext check *"]
     )
+    result.stdout.fnmatch_lines(["ms *|*", "create *|*create * reject *409 #*", "harness *|*"])  # its timeline
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
@@ -117,6 +118,29 @@ def test_a_violated_should(pytester: pytest.Pytester, args: tuple[str, ...], out
         result.stdout.fnmatch_lines(lines)
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_could_not_be_judged_is_an_error(
+    pytester: pytest.Pytester, correct: str, workers: tuple[str, ...]
+) -> None:
+    """Where the command exits 3, a pytest gate is red too."""
+    pytester.makeconftest(
+        "import conformance.driver as d\n"
+        "async def nothing(self, session, parallel, call):\n"
+        "    self.tally.could_not_run['enqueue-failed'] = 'the disk is full'\n"
+        "d.Check._all = nothing\n"
+    )
+    chosen = ("-k", "reject.code or enqueue.survives-failure or default.strategy")
+    result = pytester.runpytest_subprocess(
+        *SUITE, "--doubletext-url", correct, *chosen, *workers, "--junitxml", "j.xml"
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes()["errors"] == 2, "a MUST and a SHOULD; a policy that saw nothing is no error"
+    assert result.parseoutcomes()["passed"] == 1
+    assert "skipped" not in result.parseoutcomes()
+    result.stdout.fnmatch_lines(["*doubletext: inconclusive: *"])
+    assert 'errors="2" failures="0"' in (pytester.path / "j.xml").read_text()
+
+
 def test_the_command_line_wins_over_the_ini_file_and_that_over_pyproject(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml('[tool.doubletext]\nonly = ["rollback.*"]\nskip = ["*.code"]\nstrict = true\n')
     pytester.makeini("[pytest]\ndoubletext_only = reject.*\ndoubletext_skip = interrupt.*\ndoubletext_strict = false\n")
@@ -136,7 +160,7 @@ def test_the_command_line_wins_over_the_ini_file_and_that_over_pyproject(pyteste
 def test_a_target_that_is_lost_on_the_way_is_no_success(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         "import conformance.driver as d\n"
-        "async def lost(self, session, parallel):\n"
+        "async def lost(self, session, parallel, call):\n"
         "    self._lost = 'POST /threads: ConnectError'\n"
         "d.Check._all = lost\n"
     )
@@ -164,6 +188,15 @@ def test_a_failure_of_the_harness_is_an_error_and_shows_no_key(
     assert "very-secret" not in result.stdout.str() + result.stderr.str()
 
 
+@pytest.fixture
+def _heeds_ctrl_c() -> Iterator[None]:
+    """New processes heed SIGINT, also where these tests are a job in the background, whose shell had it ignored."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("_heeds_ctrl_c")
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_ctrl_c(pytester: pytest.Pytester, correct: str, workers: tuple[str, ...]) -> None:
     def threads() -> int:

@@ -1,5 +1,5 @@
-"""Simultaneous calls: connections opened beforehand, everything but the last byte sent, then one
-tight loop that sends the last bytes.
+"""Simultaneous calls: connections opened beforehand, the heads but for their last bytes sent, then one
+tight loop that sends the rest.
 
 httpx's pool spreads ten calls over some 20 ms; this spreads them over less than one, which is what
 it takes to hit a check-then-act window (measured on loopback: 23 % against 98 % of bursts).
@@ -12,14 +12,18 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio.to_thread
 import h11
 
 from conformance.execution.client import Address
+
+ARRIVED_S = 1.0  # so long the target has to answer that it has seen what was sent
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,18 @@ class Hit:
     error: str | None
 
 
+@dataclass(frozen=True)
+class Volley:
+    """What became of a burst. ``stopped``: so many seconds the target was stopped meanwhile, if it was."""
+
+    hits: Sequence[Hit]
+    stopped: float | None = None
+
+
+Fire = Callable[[Address, Sequence[Shot]], Awaitable[Volley]]
+"""Sends requests as simultaneously as can be; raises OSError where nothing could be sent."""
+
+
 class _Flight:
     """One connection of a burst, from its opening to its answer."""
 
@@ -61,7 +77,8 @@ class _Flight:
         request = h11.Request(
             method=shot.method, target=parts.path.rstrip("/") + shot.path, headers=list(headers.items())
         )
-        self._head = (self._protocol.send(request) or b"") + (self._protocol.send(h11.Data(data=data)) or b"")
+        head = self._protocol.send(request) or b""
+        self._early, self._last = head[:-1], head[-1:] + (self._protocol.send(h11.Data(data=data)) or b"")
         self._protocol.send(h11.EndOfMessage())
         self.sent = self.received = 0.0
         self.status: int | None = None
@@ -69,13 +86,13 @@ class _Flight:
         self._body = bytearray()
 
     def load(self) -> None:
-        """Send everything but the last byte."""
-        self.socket.sendall(self._head[:-1])
+        """Send the head but for its last byte: a server that needs no body may act as soon as it has all of it."""
+        self.socket.sendall(self._early)
 
     def fire(self) -> None:
-        """Send the last byte."""
+        """Send the rest."""
         self.sent = time.monotonic()
-        self.socket.sendall(self._head[-1:])
+        self.socket.sendall(self._last)
 
     def receive(self) -> bool:
         """Take what has arrived; says whether the answer is complete (or never will be)."""
@@ -123,11 +140,36 @@ def _connect(address: Address) -> socket.socket:
     return ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)
 
 
-def fire(address: Address, shots: Sequence[Shot]) -> list[Hit]:
+def _arrived(address: Address) -> None:
+    """Return when the target has seen what was sent so far: it answers a request that was sent after that.
+
+    A server that had no time yet would otherwise accept the connections one a turn of its loop, and find the calls one
+    after another (measured on a busy machine, for a zero-width window: hit by 23 % of bursts, with this by 82 %).
+    """
+    try:
+        asked = _Flight(replace(address, request_timeout=ARRIVED_S), Shot("GET", "/info", {}))
+        with asked.socket:
+            asked.load()
+            asked.fire()
+            end = time.monotonic() + ARRIVED_S
+            while not asked.receive() and time.monotonic() < end:
+                pass
+    except OSError:
+        return  # whatever is wrong, the calls themselves will show it
+
+
+async def volley(address: Address, shots: Sequence[Shot]) -> Volley:
+    """``fire``, in a thread of its own."""
+    return Volley(await anyio.to_thread.run_sync(fire, address, shots))
+
+
+def fire(address: Address, shots: Sequence[Shot], during: AbstractContextManager[object] | None = None) -> list[Hit]:
     """Send the requests as simultaneously as one thread can; blocks, at most for the request timeout.
 
+    ``during``: is entered when all heads but their last bytes were sent, and left when the rest is.
+
     Raises:
-        OSError: a connection could not be opened; nothing was sent.
+        OSError: a connection could not be opened, or ``during`` not entered; nothing was sent.
     """
     flights: list[_Flight] = []
     try:
@@ -135,15 +177,17 @@ def fire(address: Address, shots: Sequence[Shot]) -> list[Hit]:
             flights.append(_Flight(address, shot))
         for flight in flights:
             flight.load()
+        _arrived(address)
+        with during or nullcontext():
+            for flight in flights:
+                try:
+                    flight.fire()
+                except OSError as e:
+                    flight.fail(f"{type(e).__name__}: {e}")
     except OSError:
         for flight in flights:
             flight.socket.close()
         raise
-    for flight in flights:
-        try:
-            flight.fire()
-        except OSError as e:
-            flight.fail(f"{type(e).__name__}: {e}")
     end = time.monotonic() + address.request_timeout
     with selectors.DefaultSelector() as selector:
         for flight in flights:

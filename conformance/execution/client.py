@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from conformance.execution.recorder import Recorder, Redactor
+from conformance.execution.recorder import Recorder
+from conformance.execution.redaction import MOST_KEPT, Redactor, secrets_of
+from conformance.execution.wire import Wire
 from conformance.history import Call
-from conformance.programs import Action, Create
+from conformance.programs import Cancel, CancelMany, Create, Delete, Fault, Update
 
 RUN_TAG = "doubletext_tag"  # names the run in its metadata, so that a lost answer can be attributed
 RECURSION_LIMIT = 500
 MOST_LANES = 24
 MANY = 100  # the largest page that every known server accepts
-SECRET_HEADERS = {"authorization", "x-api-key", "cookie", "proxy-authorization"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,18 @@ class Address:
     assistant: str = "doubletext"
     headers: Mapping[str, str] = field(default_factory=dict)
     request_timeout: float = 10.0
+    input: Any = None  # of every run, where the assistant is no probe; None: it is one, and is told what to do
+
+    @classmethod
+    def of(
+        cls, url: str, assistant: str, headers: Mapping[str, str], request_timeout: float, input: Any = None
+    ) -> Address:
+        """The address of a URL; user name and password in it are sent as a header, by every kind of call."""
+        parts, sent = urlsplit(url), dict(headers)
+        if parts.username and "authorization" not in {name.lower() for name in sent}:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            sent["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        return cls(url, assistant, sent, request_timeout, input)
 
     @property
     def shown(self) -> str:
@@ -47,14 +62,13 @@ class Address:
         host = urlsplit(self.url).hostname or ""
         return host in ("localhost", "::1") or host.startswith("127.")
 
-    def redactor(self) -> Redactor:
-        """Knows every value that must not be shown: header values, tokens in them, URL passwords."""
-        secrets: list[str] = []
-        for name, value in self.headers.items():
-            if name.lower() in SECRET_HEADERS or not name.lower().startswith(("accept", "content-", "user-")):
-                secrets += [value, *(part for part in value.split() if len(part) >= 6)]
-        secrets += [s for s in (urlsplit(self.url).password,) if s]
-        return Redactor(secrets)
+    def redactor(self, own: Iterable[str] = ()) -> Redactor:
+        """Knows every value that must not be shown; ``own`` are strings that are no secret, whoever uses them."""
+        return Redactor(secrets_of(self.headers, self.url), own)
+
+
+Keep = Callable[[Any], dict[str, Any]]  # what is kept of a state's values
+_url = lru_cache(1024)(httpx.URL)  # parsing is a good part of what a request costs, and reads come again
 
 
 class Garbled(Exception):
@@ -68,27 +82,36 @@ class Client:
     many small pools serve concurrent executions better than one large one.
     """
 
-    def __init__(self, address: Address, _verify: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, address: Address, _verify: ssl.SSLContext | None = None, wire: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """``wire``: another way to the target than sockets, the same for all lanes."""
         self.address = address
-        self._verify = _verify or ssl.create_default_context()
+        self._verify = _verify
         self._lanes: list[Client] = []
         self._next = 0
         self._history_by_get = False
+        self._own = wire
+        if wire is None:
+            self._verify = _verify or ssl.create_default_context()
+            wire = Wire(self._verify)
+        self._wire = wire
         self.http = httpx.AsyncClient(
             base_url=address.url.rstrip("/"),
             headers=dict(address.headers),
             timeout=httpx.Timeout(address.request_timeout),
-            # Idle connections are dropped before servers do it (5 s is common), so that no request meets a closed one.
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=2.0),
             follow_redirects=False,
             trust_env=False,
-            verify=self._verify,
+            transport=wire,
         )
+        self._base = address.url.rstrip("/")
+        self.channels = channels if address.input is None else nothing
+        self._headers = self.http.headers.raw
 
     def lane(self) -> Client:
         """One of a bounded number of clients of the same target, in turn."""
         if len(self._lanes) < MOST_LANES:
-            self._lanes.append(Client(self.address, self._verify))
+            self._lanes.append(Client(self.address, self._verify, self._own))
         self._next += 1
         return self._lanes[self._next % len(self._lanes)]
 
@@ -114,16 +137,16 @@ class Client:
         timeout: float | None = None,
         read: Callable[[Any], Any] = lambda value: value,
         phase: str = "body",
+        fault: Fault | None = None,
     ) -> Call:
         """Send one request and record it; ``request`` is what the record says was asked."""
         sent = recorder.now()
         status, answer, error = None, None, None
         try:
-            response = await self.http.request(
-                method, path, json=body, params=params, timeout=timeout or self.address.request_timeout
+            status, text = await self._exchange(
+                method, path, body, params, timeout or self.address.request_timeout, fault
             )
-            status = response.status_code
-            answer, error = understand(status, recorder.local(response.text), read)
+            answer, error = understand(status, recorder.local(text), read)
         except httpx.HTTPError as e:
             error = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
         except (ValueError, UnicodeError) as e:  # an answer that httpx itself cannot decode
@@ -136,19 +159,63 @@ class Client:
             tag=tag,
             sent=sent,
             received=recorder.now(),
-            request=dict(request or {}),
+            request={**(request or {}), **({"fault": fault} if fault is not None else {})},
             status=status,
-            answer=recorder.redactor.value(answer),
+            answer=recorder.redactor.kept(answer),
             error=recorder.redactor.text(error) if error else None,
             phase=phase,
         )
 
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, str] | None,
+        timeout: float,
+        fault: Fault | None,
+    ) -> tuple[int, str]:
+        response = await self.begin(method, path, body, params, timeout, fault)
+        await response.aread()
+        return response.status_code, response.text
+
+    async def begin(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, str] | None,
+        timeout: float | None = None,
+        fault: Fault | None = None,
+    ) -> httpx.Response:
+        """What ``self.http.request`` does, without what no call here needs: redirects, authentication, hooks.
+
+        The answer's body is yet to be read, each part within ``timeout`` seconds. ``fault``: of the connection.
+        """
+        request = httpx.Request(
+            method,
+            _url(f"{self._base}{path}?{urlencode(params)}" if params else self._base + path),
+            json=body,
+            headers=self._headers,
+            extensions={"timeout": httpx.Timeout(timeout).as_dict(), "fault": fault},
+        )
+        if self.http.cookies:  # a balancer's, that keeps a client on one server
+            self.http.cookies.set_cookie_header(request)
+        response = await self._wire.handle_async_request(request)
+        response.request = request
+        if "set-cookie" in response.headers:
+            self.http.cookies.extract_cookies(response)
+        return response
+
     # --- one method an operation ------------------------------------------------------------------
 
-    async def create_thread(self, recorder: Recorder, name: str) -> Call:
-        """Create an empty thread."""
-        body = {"metadata": {"doubletext": True}}
-        return await self.send(recorder, "create_thread", "POST", "/threads", thread=name, body=body, read=_thread)
+    async def create_thread(self, recorder: Recorder, name: str, thread_id: str | None = None) -> Call:
+        """Create an empty thread, under this id if one is given."""
+        body: dict[str, Any] = {"metadata": {"doubletext": True}}
+        if thread_id is not None:
+            body |= {"thread_id": thread_id, "if_exists": "raise"}
+        read = partial(_thread, keep=self.channels)
+        return await self.send(recorder, "create_thread", "POST", "/threads", thread=name, body=body, read=read)
 
     def create_body(self, create: Create, tag: str, via: Mapping[str, Any]) -> dict[str, Any]:
         """The body of a create: the script as input, the tag in input and metadata."""
@@ -163,37 +230,57 @@ class Client:
             "metadata": {RUN_TAG: tag},
             "stream_mode": ["values", "custom"] if via.get("stream") else ["values"],
         }
+        if self.address.input is not None:
+            body["input"] = self.address.input
+            del body["config"]
         if via.get("stream"):
             body["stream_resumable"] = True
+        if create.after is not None:
+            body["after_seconds"] = create.after
+        if create.webhook:
+            body["webhook"] = f"{via['callback']}/webhook.{create.tag}"
+        if create.answers is not None:
+            del body["input"]
+            body["command"] = {"resume": create.answers}
         if create.strategy is not None:
             body["multitask_strategy"] = create.strategy
+        if create.endpoint != "runs":
+            body["on_disconnect"] = "continue"  # the harness leaves on purpose where it is not let go
+        if create.missing == "create":
+            body["if_not_exists"] = "create"
         return body
 
     async def create_run(self, recorder: Recorder, create: Create, thread_id: str, via: Mapping[str, Any]) -> Call:
         """``POST /threads/{id}/runs``."""
         return await self.send(
             recorder,
-            "create",
+            op_of(create),
             "POST",
-            f"/threads/{thread_id}/runs",
+            f"/threads/{thread_id}{create_path(create)}",
             thread=create.thread,
             tag=create.tag,
             client=f"create {create.tag}",
             body=self.create_body(create, create.tag + recorder.suffix, via),
             request=asked(create),
             read=run_of,
+            fault=create.fault,
         )
 
-    async def cancel(
-        self,
-        recorder: Recorder,
-        thread: str,
-        thread_id: str,
-        tag: str,
-        run_id: str,
-        action: Action,
-        wait: bool,
-    ) -> Call:
+    async def create_stateless(self, recorder: Recorder, create: Create, via: Mapping[str, Any]) -> Call:
+        """``POST /runs``, ``/runs/wait`` or ``/runs/stream``: no thread."""
+        return await self.send(
+            recorder,
+            "stateless",
+            "POST",
+            create_path(create),
+            tag=create.tag,
+            client=f"stateless {create.tag}",
+            body=self.create_body(create, create.tag + recorder.suffix, via),
+            request=asked(create),
+            read=lambda _: None,
+        )
+
+    async def cancel(self, recorder: Recorder, move: Cancel, thread: str, thread_id: str, run_id: str) -> Call:
         """``POST …/cancel``."""
         return await self.send(
             recorder,
@@ -201,27 +288,60 @@ class Client:
             "POST",
             f"/threads/{thread_id}/runs/{run_id}/cancel",
             thread=thread,
-            tag=tag,
-            client=f"cancel {tag}",
-            params={"wait": "1" if wait else "0", "action": action},
-            request={"action": action, "wait": wait},
+            tag=move.tag,
+            client=f"cancel {move.tag}",
+            params=cancel_query(move),
+            request=cancel_asked(move),
+            read=lambda _: None,
+            fault=move.fault,
         )
 
-    async def join(
-        self, recorder: Recorder, thread: str, thread_id: str, tag: str, run_id: str, how: str, timeout: float
+    async def cancel_many(
+        self, recorder: Recorder, move: CancelMany, thread: str, thread_id: str, run_ids: list[str]
     ) -> Call:
-        """``GET …/join`` or ``GET …/stream``: returns when the target lets the client go."""
+        """``POST /runs/cancel``: several runs of one thread."""
         return await self.send(
             recorder,
-            how,
-            "GET",
-            f"/threads/{thread_id}/runs/{run_id}/{how}",
+            "cancel_many",
+            "POST",
+            "/runs/cancel",
             thread=thread,
-            tag=tag,
-            client=f"{how} {tag}",
-            timeout=timeout,
+            client="cancel many",
+            params={"action": move.action},
+            body={"thread_id": thread_id, "run_ids": run_ids},
+            request={"action": move.action, "tags": list(move.tags)},
             read=lambda _: None,
         )
+
+    async def delete_run(self, recorder: Recorder, move: Delete, thread: str, thread_id: str, run_id: str) -> Call:
+        """``DELETE …/runs/{id}``."""
+        path, client = f"/threads/{thread_id}/runs/{run_id}", f"delete {move.tag}"
+        return await self.send(
+            recorder, "delete", "DELETE", path, thread=thread, tag=move.tag, client=client, fault=move.fault
+        )
+
+    async def update_state(self, recorder: Recorder, move: Update, thread_id: str) -> Call:
+        """``POST …/state``: one more entry of the log and one more message, as a step of the graph writes them."""
+        tag = move.tag
+        name = tag + recorder.suffix
+        message = {"role": "user", "content": name, "id": f"in-{name}"}
+        values = {"log": [{"tag": name, "step": 0, "op": "emit", "run": None}], "messages": [message]}
+        return await self.send(
+            recorder,
+            "update_state",
+            "POST",
+            f"/threads/{thread_id}/state",
+            thread=move.thread,
+            tag=tag,
+            client=f"update {tag}",
+            body={"values": values, "as_node": "step"},
+            read=lambda _: None,
+            fault=move.fault,
+        )
+
+    async def remove_thread(self, recorder: Recorder, thread: str, thread_id: str) -> Call:
+        """``DELETE /threads/{id}``, as a part of a program."""
+        return await self.send(recorder, "delete_thread", "DELETE", f"/threads/{thread_id}", thread=thread)
 
     async def get_run(
         self, recorder: Recorder, thread: str, thread_id: str, tag: str, run_id: str, phase: str = "body"
@@ -240,16 +360,29 @@ class Client:
     async def get_thread(self, recorder: Recorder, thread: str, thread_id: str, phase: str = "body") -> Call:
         """``GET /threads/{id}``."""
         path = f"/threads/{thread_id}"
-        return await self.send(recorder, "get_thread", "GET", path, thread=thread, read=_thread, phase=phase)
+        read = partial(_thread, keep=self.channels)
+        return await self.send(recorder, "get_thread", "GET", path, thread=thread, read=read, phase=phase)
 
     async def get_state(self, recorder: Recorder, thread: str, thread_id: str, phase: str = "body") -> Call:
         """``GET …/state``: the head."""
         path = f"/threads/{thread_id}/state"
-        return await self.send(recorder, "get_state", "GET", path, thread=thread, read=_state, phase=phase)
+        read = partial(_state, keep=self.channels)
+        return await self.send(recorder, "get_state", "GET", path, thread=thread, read=read, phase=phase)
 
-    async def get_history(self, recorder: Recorder, thread: str, thread_id: str, phase: str = "body") -> Call:
-        """``POST …/history`` (``GET`` where there is none): checkpoints, the newest first, as many as a page holds."""
+    async def get_history(
+        self,
+        recorder: Recorder,
+        thread: str,
+        thread_id: str,
+        phase: str = "body",
+        read: Callable[[Any], Any] | None = None,
+    ) -> Call:
+        """``POST …/history`` (``GET`` where there is none): checkpoints, the newest first, as many as a page holds.
+
+        ``read`` says what is kept of them, where it is not the probe's channels in short.
+        """
         path, limit = f"/threads/{thread_id}/history", {"limit": HISTORY_PAGE}
+        read = read or partial(_history, keep=self.channels)
         call: Call | None = None
         if not self._history_by_get:
             call = await self.send(
@@ -260,7 +393,7 @@ class Client:
                 thread=thread,
                 body=limit,
                 request=limit,
-                read=_history,
+                read=read,
                 phase=phase,
             )
             self._history_by_get = call.status in (404, 405)
@@ -274,7 +407,7 @@ class Client:
                 thread=thread,
                 params=params,
                 request=limit,
-                read=_history,
+                read=read,
                 phase=phase,
             )
         return call
@@ -301,7 +434,35 @@ HISTORY_PAGE = 200
 
 def asked(create: Create) -> dict[str, Any]:
     """What a record says of a create."""
-    return {"strategy": create.strategy, "steps": list(create.steps)}
+    said: dict[str, Any] = {"strategy": create.strategy, "steps": list(create.steps)}
+    if create.endpoint != "runs":
+        said["endpoint"] = create.endpoint
+    if create.missing == "create":
+        said["if_not_exists"] = "create"
+    more = {"after": create.after, "answers": create.answers, "webhook": create.webhook or None}
+    return said | {name: value for name, value in more.items() if value is not None}
+
+
+def op_of(create: Create) -> str:
+    """What a record calls it: on a thread that does not exist no run can be created."""
+    return "stray" if create.missing == "refuse" else "create"
+
+
+def create_path(create: Create) -> str:
+    """Where it is sent, below its thread."""
+    return "/runs" if create.endpoint == "runs" else f"/runs/{create.endpoint}"
+
+
+def cancel_query(cancel: Cancel) -> dict[str, str]:
+    """The query of a cancel."""
+    form = ("1" if cancel.wait else "0") if cancel.form is None else cancel.form
+    return {**({"wait": form} if form else {}), "action": cancel.action}
+
+
+def cancel_asked(cancel: Cancel) -> dict[str, Any]:
+    """What a record says of a cancel."""
+    said = {"action": cancel.action, "wait": cancel.wait}
+    return said if cancel.form is None else {**said, "form": cancel.form}
 
 
 def understand(status: int, text: str, read: Callable[[Any], Any]) -> tuple[Any, str | None]:
@@ -309,7 +470,7 @@ def understand(status: int, text: str, read: Callable[[Any], Any]) -> tuple[Any,
     try:
         value = json.loads(text) if text.strip() else None
     except ValueError:
-        value = text[:500]
+        value = text
         if 200 <= status < 300 and not text.lstrip().startswith(("event:", "id:", ":", "data:", "retry:")):
             return value, "garbled answer: not JSON"
     if not 200 <= status < 300:
@@ -317,7 +478,7 @@ def understand(status: int, text: str, read: Callable[[Any], Any]) -> tuple[Any,
     try:
         return read(value), None
     except (Garbled, KeyError, TypeError, AttributeError, IndexError) as e:
-        return value if len(text) < 500 else text[:500], f"garbled answer: {e!r}"
+        return value if len(text) < MOST_KEPT else text, f"garbled answer: {e!r}"
 
 
 # --- what is kept of an answer --------------------------------------------------------------------
@@ -342,7 +503,7 @@ def _runs(value: Any) -> list[dict[str, Any]]:
     return [run_of(v) for v in value]
 
 
-def _thread(value: Any) -> dict[str, Any]:
+def _thread(value: Any, keep: Keep) -> dict[str, Any]:
     if not isinstance(value, dict) or "thread_id" not in value:
         raise Garbled("no thread_id in the answer")
     values = value.get("values")
@@ -350,8 +511,13 @@ def _thread(value: Any) -> dict[str, Any]:
         "thread_id": str(value["thread_id"]),
         "status": value.get("status"),
         "metadata": value.get("metadata"),
-        "values": channels(values) if isinstance(values, dict) and values else None,
+        "values": keep(values) if isinstance(values, dict) and values else None,
     }
+
+
+def nothing(_: Any) -> dict[str, Any]:
+    """What is kept of the channels of a graph that is no probe: they are the user's."""
+    return channels({})
 
 
 def channels(values: Any) -> dict[str, Any]:
@@ -374,7 +540,7 @@ def channels(values: Any) -> dict[str, Any]:
     }
 
 
-def _checkpoint(value: Any) -> dict[str, Any]:
+def _checkpoint(value: Any, keep: Keep) -> dict[str, Any]:
     metadata = value.get("metadata") or {}
     own = value.get("checkpoint") or {}
     parent = value.get("parent_checkpoint") or {}
@@ -383,24 +549,25 @@ def _checkpoint(value: Any) -> dict[str, Any]:
         "parent": parent.get("checkpoint_id") or value.get("parent_checkpoint_id"),
         "run": metadata.get("run_id"),
         "source": metadata.get("source"),
-        **channels(value.get("values")),
+        **keep(value.get("values")),
     }
 
 
-def _state(value: Any) -> dict[str, Any]:
+def _state(value: Any, keep: Keep) -> dict[str, Any]:
     if not isinstance(value, dict) or "values" not in value:
         raise Garbled("no values in the state")
-    entries = (value["values"] or {}).get("log") or [] if isinstance(value["values"], dict) else []
+    probed = keep is channels and isinstance(value["values"], dict)
+    entries = (value["values"] or {}).get("log") or [] if probed else []
     unfinished = list((value["values"] or {}).get("messages") or []) if entries else []
     return {
-        **_checkpoint(value),
+        **_checkpoint(value, keep),
         "entries": [{k: e.get(k) for k in ("tag", "step", "run", "found") if e.get(k) is not None} for e in entries],
         "tool_calls": sorted({c["id"] for m in unfinished for c in m.get("tool_calls") or []}),
         "tool_results": sorted({m["tool_call_id"] for m in unfinished if m.get("tool_call_id")}),
     }
 
 
-def _history(value: Any) -> list[dict[str, Any]]:
+def _history(value: Any, keep: Keep) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise Garbled("the history is not a list")
-    return [_checkpoint(v) for v in value]
+    return [_checkpoint(v, keep) for v in value]

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeVar
 
 import anyio
 
+from conformance.signals import second_one_ends_at_once, terminated_like_ctrl_c
 
-def run(work: Callable[[], Awaitable[Any]]) -> None:
-    """Run ``work`` to its end, on uvloop where it is installed (it comes with the extra ``reference``)."""
+T = TypeVar("T")
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run ``work`` to its end, on uvloop where it is installed (it comes with the extra ``reference``).
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after ``work`` was cancelled and has cleaned up. A second one ends
+            the process at once.
+    """
+
+    async def whole() -> T:
+        with second_one_ends_at_once():  # here, where the loop has put its own handler in place
+            return await work()
+
     fast = importlib.util.find_spec("uvloop") is not None
-    anyio.run(work, backend_options={"use_uvloop": fast})
+    with terminated_like_ctrl_c():
+        return anyio.run(whole, backend_options={"use_uvloop": fast})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import statistics
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 import httpx
@@ -13,15 +15,19 @@ import httpx
 from conformance.dialects import Dialect
 from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution, TargetLost, clean_up
+from conformance.execution.hello import Heard, Hello
 from conformance.execution.listener import Listener
-from conformance.execution.session import Bounds, Session, Transport
+from conformance.execution.session import Bounds, Session
 from conformance.history import Call, GateOpened, History, Told
 from conformance.programs import Program, emit, gate, program
 
-TRANSPORTS: tuple[Transport, ...] = ("callback", "store", "stream")  # the best first
 SAMPLES = 3
+SLOW_S = 0.5  # where a request takes longer, one calibration must do, and slots are not counted
 MOST_SLOTS = 24
 FEW_SLOTS = 8
+
+
+SERVERS = {"langgraph_py_version": "langgraph-api", "langgraph_js_version": "@langchain/langgraph-api"}  # by /info
 
 
 class TargetUnusable(Exception):
@@ -30,13 +36,28 @@ class TargetUnusable(Exception):
 
 @dataclass(frozen=True)
 class Surveyed:
-    """What preflight learned: the session to check with, and how many runs execute at once."""
+    """What preflight learned: the session to check with, and how many runs execute at once.
+
+    ``latency``, in seconds: of a ``call``, from a create to its run's ``start``, and from opening a gate to the
+    ``release``.
+    """
 
     session: Session
     slots: int
+    latency: Mapping[str, float] = field(default_factory=dict)
 
 
-async def survey(client: Client, listener: Listener | None, dialect: Dialect, settle: float | None) -> Surveyed:
+Learned = Callable[[str, Any], None]
+"""Told what the survey has found out so far: ``reachable``, ``server``, ``assistant``, ``gate``."""
+
+
+async def survey(
+    client: Client,
+    listener: Listener | None,
+    dialect: Dialect,
+    settle: float | None,
+    learned: Learned = lambda _what, _value: None,
+) -> Surveyed:
     """Look at the target before the check.
 
     Raises:
@@ -44,7 +65,7 @@ async def survey(client: Client, listener: Listener | None, dialect: Dialect, se
     """
     made: set[str] = set()
     try:
-        return await _survey(client, listener, dialect, settle, made)
+        return await _survey(client, listener, dialect, settle, made, learned)
     except TargetLost as e:
         raise TargetUnusable(f"{client.address.shown} stopped answering during the survey: {e}") from e
     finally:
@@ -52,37 +73,48 @@ async def survey(client: Client, listener: Listener | None, dialect: Dialect, se
 
 
 async def _survey(
-    client: Client, listener: Listener | None, dialect: Dialect, settle: float | None, made: set[str]
+    client: Client,
+    listener: Listener | None,
+    dialect: Dialect,
+    settle: float | None,
+    made: set[str],
+    learned: Learned,
 ) -> Surveyed:
-    target = await _identify(client, made)
-    await _find_assistant(client, made)
-    reach = Bounds(reach=6.0, settle=min(8.0, settle or 8.0), quiet=0.2)
-    transport, sample = await _choose_transport(client, listener, dialect, reach, made)
+    target = await identify(client, made, learned)
+    learned("server", target)
+    session = Session(client, "stream", Bounds(), dialect, listener, target=target, threads=made)
+    heard = await _find_probe(session, settle, learned)
+    session.bounds = Bounds(
+        reach=6.0 + 10 * heard.start + 20 * heard.call,
+        settle=min(8.0 + 10 * heard.start + 20 * heard.call, settle or 60.0),
+        quiet=0.0,  # nothing that is done here is judged: nothing has to be waited for after its end
+    )
+    session, sample = await _confirm(session, heard)
+    learned("gate", session.transport)
     call = statistics.median(
         c.received - c.sent for c in sample.of(Call) if c.received is not None and c.op != "create"
     )
-    session = Session(client, transport, Bounds(), dialect, listener, target=target, threads=made)
     samples = [sample]
-    for i in range(SAMPLES - 1):
+    for i in range(1, SAMPLES if call < SLOW_S else 1):
         samples.append(await Execution(session, _calibration(i)).run(anyio.CapacityLimiter(1)))
-    start = max(_start_latency(s) for s in samples)
+    start = max(heard.start, *(_start_latency(s) for s in samples))
     release = statistics.median(_release_latency(s) for s in samples)
-    session.bounds = Bounds.stretched(call, start, release, settle)
-    slots = await _count_slots(session, start) if transport != "stream" else FEW_SLOTS
-    if transport == "store":
+    bounds = Bounds.stretched(call, start, release, settle)
+    session.bounds = replace(bounds, quiet=0.0)
+    counted = session.transport != "stream" and call < SLOW_S
+    slots = await _count_slots(session, start) if counted else FEW_SLOTS
+    session.bounds = bounds
+    if session.transport == "store":
         slots = min(slots, FEW_SLOTS)  # every waiting execution polls
     session.threads = set()  # from here on they are the check's to remove
-    return Surveyed(session, slots)
+    return Surveyed(session, slots, {"call": call, "start": start, "release": release})
 
 
 async def _get(client: Client, path: str) -> httpx.Response:
     try:
         return await client.http.get(path)
     except httpx.ConnectError as e:
-        raise TargetUnusable(
-            f"{client.address.shown} cannot be reached ({_why(client, e)}). "
-            "Is the server running, and is the port right?"
-        ) from e
+        raise TargetUnusable(f"{client.address.shown} cannot be reached ({_why(client, e)}). {_advice(e)}") from e
     except httpx.TimeoutException as e:
         raise TargetUnusable(
             f"{client.address.shown} accepted the connection but did not answer GET {path} within "
@@ -90,15 +122,45 @@ async def _get(client: Client, path: str) -> httpx.Response:
         ) from e
     except httpx.HTTPError as e:
         raise TargetUnusable(
-            f"{client.address.shown} broke off while answering GET {path} ({_why(client, e)}). Is this an HTTP server?"
+            f"{client.address.shown} broke off while answering GET {path} ({_why(client, e)}). "
+            "Is this an HTTP server, or does it want https://?"
         ) from e
+
+
+def _advice(e: httpx.ConnectError) -> str:
+    """What to do about a connection that did not come about."""
+    text = str(e)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "Its certificate is not trusted: SSL_CERT_FILE=FILE.pem names the certificate of whoever signed it."
+    if "SSL" in text:
+        return "It does not speak TLS there: http:// instead of https://, or another port?"
+    advice = "Is the server running, and is the port right?"
+    proxies = [name for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") if os.environ.get(name)]
+    proxies += [name.lower() for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") if os.environ.get(name.lower())]
+    return f"{advice} Proxies ({', '.join(proxies)}) are not used." if proxies else advice
+
+
+def _check_not_moved(client: Client, response: httpx.Response) -> None:
+    """Raises TargetUnusable for a redirect: every call would take two, and a POST may become a GET on the way."""
+    if not response.has_redirect_location:
+        return
+    path = response.request.url.path.removeprefix(urlsplit(client.address.url).path.rstrip("/"))
+    location = client.address.redactor().text(str(response.request.url.join(response.headers["location"])))
+    parts = urlsplit(location)
+    host = parts.netloc.rpartition("@")[2]
+    raise TargetUnusable(
+        f"{client.address.shown} answers {response.status_code} and redirects to "
+        f"{urlunsplit((parts.scheme, host, parts.path, '', ''))}. If that is the Agent Server, check it there: "
+        f"`doubletext check {urlunsplit((parts.scheme, host, parts.path.removesuffix(path), '', ''))}`; "
+        "if it is a login page, -H or --api-key are missing."
+    )
 
 
 def _why(client: Client, e: Exception) -> str:
     return client.address.redactor().text(str(e)) or type(e).__name__
 
 
-def _check_allowed(client: Client, response: httpx.Response) -> None:
+def check_allowed(client: Client, response: httpx.Response) -> None:
     if response.status_code in (401, 403):
         given = "was given" if client.address.headers else "was not given"
         raise TargetUnusable(
@@ -114,7 +176,7 @@ def _json(response: httpx.Response) -> Any:
         return None
 
 
-async def _new_thread(client: Client, made: set[str]) -> httpx.Response:
+async def new_thread(client: Client, made: set[str]) -> httpx.Response:
     """Create a thread; not to be broken off, since one whose id is not learned could not be removed."""
     with anyio.CancelScope(shield=True):
         answer = await client.http.post("/threads", json={"metadata": {"doubletext": True}})
@@ -124,21 +186,24 @@ async def _new_thread(client: Client, made: set[str]) -> httpx.Response:
     return answer
 
 
-async def _identify(client: Client, made: set[str]) -> Mapping[str, Any]:
+async def identify(client: Client, made: set[str], learned: Learned) -> Mapping[str, Any]:
     """Name and version of the server, from ``/info``; that it is an Agent Server, from its threads."""
     info = await _get(client, "/info")
+    _check_not_moved(client, info)
+    learned("reachable", info.status_code)
     body = _json(info) if info.is_success else None
     body = body if isinstance(body, dict) else {}
     try:
-        answer = await _new_thread(client, made)
+        answer = await new_thread(client, made)
     except httpx.HTTPError as e:
         raise TargetUnusable(
             f"{client.address.shown} broke off while answering POST /threads ({_why(client, e)}). Look at its log."
         ) from e
-    _check_allowed(client, answer)
+    check_allowed(client, answer)
+    _check_not_moved(client, answer)
     thread = _json(answer)
     if not answer.is_success or not isinstance(thread, dict) or "thread_id" not in thread:
-        if answer.status_code >= 500:
+        if answer.status_code >= 500 and answer.status_code != 501:  # that is: no such method
             raise TargetUnusable(
                 f"{client.address.shown} answers POST /threads with {answer.status_code}: the server is failing. "
                 "Look at its log."
@@ -149,7 +214,7 @@ async def _identify(client: Client, made: set[str]) -> Mapping[str, Any]:
             "without a thread_id. Is the URL right?"
         )
     await _remove(client, str(thread["thread_id"]), made)
-    server = body.get("server") or ("langgraph-api" if "langgraph_py_version" in body else None)
+    server = body.get("server") or next((name for key, name in SERVERS.items() if key in body), None)
     known: dict[str, Any] = client.address.redactor().value({"server": server, "version": body.get("version")})
     return known
 
@@ -160,22 +225,36 @@ async def _remove(client: Client, thread_id: str, made: set[str]) -> None:
         made.discard(thread_id)
 
 
-async def _find_assistant(client: Client, made: set[str]) -> None:
-    """That a run of the assistant is accepted at all."""
+async def _find_probe(session: Session, settle: float | None, learned: Learned) -> Heard:
+    """That a run of the assistant is accepted, and heard; raises TargetUnusable where it is not the probe's."""
+    client, made, hello = session.client, session.threads, Hello(session)
     name = client.address.assistant
-    body = {"assistant_id": name, "input": {}, "metadata": {}}
     try:
-        thread = (await _new_thread(client, made)).json()["thread_id"]
-        answer = await client.http.post(f"/threads/{thread}/runs", json=body)
+        created = await new_thread(client, made)
+        if not created.is_success:
+            shown = client.address.redactor().text(created.text)[:200]
+            raise TargetLost(f"POST /threads: answered {created.status_code}: {shown}")
+        thread = created.json()["thread_id"]
+        answer = await client.http.post(f"/threads/{thread}/runs", json=hello.body())
         text = answer.text
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as e:
         raise TargetUnusable(
             f"{client.address.shown} broke off while a run was created ({_why(client, e)}). Look at its log."
         ) from e
-    _check_allowed(client, answer)
-    await _remove(client, thread, made)
+    check_allowed(client, answer)
+    # The thread is removed after the survey, not here: there are servers that lose a worker for good when a
+    # thread is deleted while its run executes.
     if answer.is_success:
-        return
+        run = _json(answer)
+        learned("assistant", client.address.assistant)
+        run_id = str(run["run_id"]) if isinstance(run, dict) and run.get("run_id") else None
+        heard = await hello.hear(thread, run_id, created.elapsed.total_seconds(), settle)
+        if heard.status == "lost":
+            raise TargetUnusable(f"{client.address.shown} broke off while a run was executed. Look at its log.")
+        if not heard.by:
+            raise TargetUnusable(_no_probe(client.address, heard, f"answered {answer.status_code}"))
+        return heard
+    await _remove(client, thread, made)
     shown = client.address.redactor().text(text)[:300]
     if answer.status_code >= 500:
         raise TargetUnusable(
@@ -198,34 +277,32 @@ def _calibration(i: int) -> Program:
     )
 
 
-async def _choose_transport(
-    client: Client, listener: Listener | None, dialect: Dialect, reach: Bounds, made: set[str]
-) -> tuple[Transport, History]:
-    """The first transport on which a run announces itself and a gate releases it."""
-    seen = None
-    for transport in TRANSPORTS if listener is not None else TRANSPORTS[1:]:
-        session = Session(client, transport, reach, dialect, listener, threads=made)
-        history = await Execution(session, _calibration(0)).run(anyio.CapacityLimiter(1))
-        seen = history
+async def _confirm(session: Session, heard: Heard) -> tuple[Session, History]:
+    """The best transport that the probe was heard by and on which a gate holds a run and lets it go."""
+    for transport in heard.by:
+        tried = session.by(transport)
+        history = await Execution(tried, _calibration(0)).run(anyio.CapacityLimiter(1))
         if {r.kind for r in history.of(Told) if r.tag == "A"} >= {"enter", "leave"}:
-            return transport, history
-    raise TargetUnusable(_no_probe(client.address, seen))
+            return tried, history
+    raise TargetUnusable(
+        f"the probe on {session.client.address.shown} was heard by {' and '.join(heard.by)}, but a run that waited at "
+        "a gate was not seen to go on. Is the server overloaded? Its log may say more."
+    )
 
 
-def _no_probe(address: Address, history: History | None) -> str:
-    fates = (
-        [f"answered {c.status}" if c.error is None else c.error for c in history.of(Call) if c.op == "create"]
-        if history
-        else []
-    )
-    statuses = (
-        [c.answer["status"] for c in history.of(Call) if c.op == "get_run" and c.ok and not c.error] if history else []
-    )
+def _no_probe(address: Address, heard: Heard, answered: str) -> str:
+    if not heard.ended:
+        return (
+            f"a run of assistant {address.assistant!r} on {address.shown} ({answered}) did not come to its end in "
+            f"{heard.start:.0f} s (status {heard.status}), and announced nothing. Does the server execute runs at "
+            "all: are its workers busy, or stopped? Look at its log; --settle-timeout gives it more time."
+        )
+    failed = " It may also be the probe and fail before its first step." if heard.status == "error" else ""
     return (
         f"assistant {address.assistant!r} on {address.shown} does not behave like the probe graph: its run "
-        f"({', '.join(fates) or 'not created'}; status {statuses[-1] if statuses else 'unknown'}) announced "
-        "nothing by callback, store or stream. Deploy the probe with `doubletext probe DIR`, and see the "
-        "server's log if it is there already."
+        f"({answered}; status {heard.status}) announced nothing by callback, store or stream.{failed} Deploy the probe "
+        "with `doubletext probe DIR`, name it with --assistant, and see the server's log if it is there already. Where "
+        "it cannot be deployed, --input FILE (an input of this assistant) checks what statuses, codes and order show."
     )
 
 

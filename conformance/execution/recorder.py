@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import anyio
 
-from conformance.history import Record
+from conformance.execution.pulse import Pulse
+from conformance.execution.redaction import Redactor
+from conformance.history import Record, Told
 
 R = TypeVar("R")
-
-
-class Redactor:
-    """Replaces secrets by ``***`` in whatever is recorded or shown."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted({s for s in secrets if len(s) >= 3}, key=len, reverse=True)
-
-    def text(self, text: str) -> str:
-        """``text`` without the secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
-    def value(self, value: Any) -> Any:
-        """A JSON value without the secrets, in keys and strings alike."""
-        if not self._secrets:
-            return value
-        match value:
-            case str():
-                return self.text(value)
-            case dict():
-                return {self.text(str(k)): self.value(v) for k, v in value.items()}
-            case list() | tuple():
-                return [self.value(v) for v in value]
-        return value
 
 
 class Recorder:
@@ -44,9 +20,11 @@ class Recorder:
 
     def __init__(self, redactor: Redactor, suffix: str = "") -> None:
         self.records: list[Record] = []
+        self.told: dict[str, list[Told]] = {}  # those of the probe, by tag: what most waits look at
         self.redactor = redactor
         self.suffix = suffix  # makes this execution's tags unique on the target; records go without it
         self.waiting = 0
+        self.pulse = Pulse()
         self._start = time.monotonic()
         self._changed = anyio.Event()
 
@@ -62,18 +40,23 @@ class Recorder:
         """Append one record and wake the waits."""
         record = kind(n=len(self.records), **fields)
         self.records.append(record)  # type: ignore[arg-type]
+        if isinstance(record, Told):
+            self.told.setdefault(record.tag, []).append(record)
         self._changed.set()
         self._changed = anyio.Event()
         return record
 
     async def until(self, seen: Callable[[], bool], deadline: float) -> bool:
-        """Wait at most ``deadline`` seconds until ``seen()``; says whether it was."""
+        """Wait at most ``deadline`` seconds awake until ``seen()``; says whether it was."""
+        end = self.pulse.now() + deadline
         self.waiting += 1
         try:
-            with anyio.move_on_after(deadline):
-                while not seen():
+            while not seen():
+                left = end - self.pulse.now()
+                if left <= 0:
+                    return False
+                with anyio.move_on_after(left):
                     await self._changed.wait()
-                return True
-            return seen()
+            return True
         finally:
             self.waiting -= 1

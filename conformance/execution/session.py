@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from conformance.dialects import Dialect
+from conformance.execution.burst import Fire, volley
 from conformance.execution.client import Client
 from conformance.execution.listener import Listener
 
-Transport = Literal["callback", "store", "stream"]
+Transport = Literal["callback", "store", "stream", "none"]  # none: no probe, the user's own graph
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Session:
     store_prefix: tuple[str, ...] = ()
     target: Mapping[str, Any] = field(default_factory=dict)
     threads: set[str] = field(default_factory=set)  # created here, not yet removed
+    fire: Fire = volley  # how simultaneous calls are sent
     stuck: int = 0  # threads that did not settle so far
     token: str = field(default_factory=lambda: secrets.token_hex(4))
     _instances: int = 0
@@ -64,6 +66,10 @@ class Session:
         """A name for one execution that nothing else on the target has."""
         self._instances += 1
         return f"~{self.token}{self._instances:x}~"
+
+    def by(self, transport: Transport) -> Session:
+        """The same session over another transport."""
+        return replace(self, transport=transport)
 
     def settle_deadline(self) -> float:
         """Once three threads were waited for in full and never settled, the others are given a tenth.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ import httpx
 from conformance.execution.listener import Listener
 from conformance.execution.recorder import Recorder
 from conformance.execution.session import Session
-from conformance.history import GateOpened, Told
+from conformance.history import GateOpened, Remark, Told, well_formed
 
 POLL_S = 0.015
 DRAIN_PAGE = 500
@@ -59,19 +60,25 @@ class Room(ABC):
         """Leave nothing behind on the target."""
 
     def told(self, value: dict[str, Any]) -> None:
-        """Record an announcement, once."""
+        """Record an announcement, once.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
         known = ("kind", "tag", "step", "op", "run", "clock", "t", "seq", "attempt", "thread")
         key = (str(value["clock"]), int(value["seq"]))
         if key in self._seen:
             return
         self._seen.add(key)
         value = self.recorder.redactor.value(json.loads(self.recorder.local(json.dumps(value))))
-        self.recorder.add(
-            Told,
-            at=self.recorder.now(),
+        announced: dict[str, Any] = {
+            "at": self.recorder.now(),
             **{k: value.get(k) for k in known if k != "thread"},
-            detail={k: v for k, v in value.items() if k not in known},
-        )
+            "detail": {k: v for k, v in value.items() if k not in known},
+        }
+        if (problem := well_formed(Told(n=0, **announced))) is not None:
+            raise ValueError(f"not an announcement: {problem}")
+        self.recorder.add(Told, **announced)
 
 
 class CallbackRoom(Room):
@@ -80,7 +87,7 @@ class CallbackRoom(Room):
     def __init__(self, session: Session, recorder: Recorder, listener: Listener) -> None:
         super().__init__(session, recorder)
         self._listener = listener
-        self._token, self._url, self._gates = listener.admit(self.told)
+        self._token, self._url, self._gates = listener.admit(self.told, self._hooked)
 
     @property
     def via(self) -> dict[str, Any]:
@@ -90,6 +97,11 @@ class CallbackRoom(Room):
         sent = self.recorder.now()
         self._gates.open(key)
         self.recorder.add(GateOpened, key=key, sent=sent, done=self.recorder.now())
+
+    def _hooked(self, tag: str, value: Any) -> None:
+        status = value.get("status") if isinstance(value, dict) else None
+        detail = self.recorder.redactor.value({"tag": tag, "status": status if isinstance(status, str) else None})
+        self.recorder.add(Remark, at=self.recorder.now(), kind="webhook", detail=detail)
 
     async def close(self) -> None:
         self._listener.dismiss(self._token)
@@ -137,7 +149,8 @@ class StoreRoom(Room):
                 return
             for item in sorted(items, key=lambda i: i["key"]):
                 self._keys.add(f"records/{item['key']}")
-                self.told(item["value"])
+                with suppress(KeyError, TypeError, ValueError):  # not the probe's
+                    self.told(item["value"])
             if len(items) < DRAIN_PAGE:
                 return
             query["offset"] += DRAIN_PAGE
@@ -181,10 +194,23 @@ class StreamRoom(Room):
             return
 
 
+class EmptyRoom(Room):
+    """Nobody announces anything, and there are no gates: the runs are of the user's own graph."""
+
+    @property
+    def via(self) -> dict[str, Any]:
+        return {}
+
+    async def _open(self, key: str) -> None:
+        """Nothing: no run waits for it."""
+
+
 def enter(session: Session, recorder: Recorder, instance: str) -> Room:
     """The room of the session's transport."""
     if session.transport == "callback" and session.listener is not None:
         return CallbackRoom(session, recorder, session.listener)
     if session.transport == "store":
         return StoreRoom(session, recorder, instance)
+    if session.transport == "none":
+        return EmptyRoom(session, recorder)
     return StreamRoom(session, recorder)

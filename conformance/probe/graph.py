@@ -27,11 +27,13 @@ that were rolled back. Requires langgraph 0.2 or newer and Python 3.11 or newer.
 """
 
 import asyncio
+import collections
 import hashlib
 import http.client
 import itertools
 import json
 import operator
+import threading
 import time
 import uuid
 from contextlib import suppress
@@ -123,17 +125,91 @@ def _address(url: str, path: str) -> tuple[str, int, str]:
     return parts.hostname or "127.0.0.1", parts.port or 80, parts.path.rstrip("/") + path
 
 
-async def _post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def _request(url: str, path: str, body: dict[str, Any], more: str = "") -> tuple[str, int, bytes]:
     host, port, target = _address(url, path)
     data = json.dumps(body).encode()
+    head = f"POST {target} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n{more}"
+    return host, port, f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+async def _post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask on a connection of its own: for what may be answered late."""
+    host, port, request = _request(url, path, body, "Connection: close\r\n")
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        head = f"POST {target} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
-        writer.write(f"{head}Content-Length: {len(data)}\r\nConnection: close\r\n\r\n".encode() + data)
+        writer.write(request)
         answer = (await reader.read()).partition(b"\r\n\r\n")[2]
     finally:
         writer.close()
     return dict(json.loads(answer)) if answer.strip() else {}
+
+
+class _Line(asyncio.Protocol):
+    """The connection on which all announcements of one event loop travel, so that they arrive in their order.
+
+    A node waits for the receipt of its own. One that is cancelled meanwhile just waits no longer: receipts come in
+    the order of the announcements, and what was announced stays announced.
+    """
+
+    def __init__(self) -> None:
+        self.open = False
+        self._transport: asyncio.WriteTransport | None = None
+        self._data = b""
+        self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self.open = True
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        while self._waiting and (end := self._data.find(b"\r\n\r\n")) >= 0:
+            length = self._data[:end].lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
+            if len(self._data) < (stop := end + 4 + int(length or 0)):
+                return
+            self._data = self._data[stop:]
+            receipt = self._waiting.popleft()
+            if not receipt.done():
+                receipt.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open = False
+        for receipt in self._waiting:
+            if not receipt.done():
+                receipt.set_exception(exc or ConnectionResetError("the harness closed the connection"))
+
+    async def send(self, request: bytes) -> None:
+        """Send a request and return when it was answered."""
+        assert self._transport is not None
+        receipt = asyncio.get_running_loop().create_future()
+        self._waiting.append(receipt)
+        self._transport.write(request)
+        await receipt
+
+
+_lines = threading.local()  # an event loop has a thread of its own, for as long as it runs
+
+
+async def _line(host: str, port: int) -> _Line:
+    loop = asyncio.get_running_loop()
+    if getattr(_lines, "loop", None) is not loop:
+        _lines.loop, _lines.opening = loop, {}
+    opening: dict[tuple[str, int], asyncio.Task[Any]] = _lines.opening
+    task = opening.get((host, port))
+    if task is None or (task.done() and (task.cancelled() or task.exception() or not task.result()[1].open)):
+        # A task of its own: other nodes wait for it, too, when this one is cancelled.
+        task = opening[host, port] = loop.create_task(loop.create_connection(_Line, host, port))
+    line: _Line = (await asyncio.shield(task))[1]
+    return line
+
+
+async def _report(url: str, record: dict[str, Any]) -> None:
+    """Announce to the harness; returns when it has recorded that."""
+    host, port, request = _request(url, "/announce", record)
+    try:
+        await (await _line(host, port)).send(request)
+    except ConnectionError:  # closed meanwhile; the harness takes the same announcement once
+        await (await _line(host, port)).send(request)
 
 
 def _post_sync(url: str, path: str, body: dict[str, Any], timeout: float) -> dict[str, Any]:
@@ -158,7 +234,7 @@ async def _announce(via: dict[str, Any], record: dict[str, Any]) -> None:
     if url := via.get("callback"):
         with suppress(OSError, ValueError):
             async with asyncio.timeout(10):  # wait_for can swallow a cancellation on Python 3.11
-                await _post(url, "/announce", record)
+                await _report(url, record)
     if namespace := via.get("store"):
         with suppress(Exception):
             await get_store().aput((*namespace, "records"), _store_key(record), record)

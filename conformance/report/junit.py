@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from conformance.events import Event, Outcome
-from conformance.report.result import message, replay_command
+from conformance.report.result import known_failure, message, replay_command
 from conformance.verdicts import Result
 
 NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -38,6 +38,12 @@ def to_xml(outcome: Outcome, strict: bool) -> ET.Element:
 
 
 def _add(case: ET.Element, outcome: Outcome, result: Result, strict: bool) -> str | None:
+    if result.known is not None and result.known.state == "failing":
+        ET.SubElement(case, "skipped", message=_clean(f"known failure: {known_failure(result)}"))
+        return "skipped"
+    if result.known is not None and result.known.state == "stale":
+        ET.SubElement(case, "failure", type="stale", message=_clean(f"stale in the baseline: {result.known.note}"))
+        return "failures"
     match result.verdict:
         case "fail" if result.requirement.level == "MUST" or strict:
             first = result.found[0]

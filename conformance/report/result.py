@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from conformance import __version__
-from conformance.driver import history_file
+from conformance.anomalies import anomaly_of
 from conformance.events import Event, Outcome
+from conformance.offline import history_file
 from conformance.verdicts import Found, Result
 
 MOST_VIOLATIONS = 10  # of one requirement; ``failed`` counts them all
@@ -26,10 +28,12 @@ def schema() -> dict[str, Any]:
 
 def message(result: Result, found: Found) -> str:
     """A failure in words (rule 10): requirement, sentence, expected, observed, facts in order."""
+    name = anomaly_of(result.requirement.id, found.violation)
     lines = [
         f"{result.requirement.id} ({result.requirement.level}): {result.requirement.statement}",
         f"expected: {found.violation.expected}",
         f"observed: {found.violation.observed}",
+        *([f"anomaly:  {name}"] if name is not None else []),
         "because:",
         *(f"  {i}. {fact}" for i, fact in enumerate(found.violation.proof, 1)),
         f"seen in: {found.program}; failed {result.failed} of {result.exercised} times ({result.rate})",
@@ -37,16 +41,26 @@ def message(result: Result, found: Found) -> str:
     return "\n".join(lines)
 
 
+def known_failure(result: Result) -> str:
+    """What a baseline knows of a failure, or of one that was not seen, in one line."""
+    known = result.known
+    assert known is not None
+    recorded = " ".join(part for part in (known.server, known.version, known.date) if part)
+    rate = f"recorded {known.rate}, {known.failed} of {known.exercised}{f' ({recorded})' if recorded else ''}"
+    note = f"; {known.note}" if known.note else ""
+    return f"{known.reason.strip()} [{rate}; now {result.failed} of {result.exercised}{note}]"
+
+
 def replay_command(outcome: Outcome, result: Result) -> str:
     """How to run it again."""
-    url = str(outcome.target.get("url", ""))
-    return f"doubletext check {shlex.quote(url)} --only {result.requirement.id} --seed {outcome.seed}"
+    return shlex.join([*outcome.again, "--only", result.requirement.id, "--seed", str(outcome.seed)])
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
     """The outcome as the value of ``result.json``."""
     target = outcome.target
     counted = Counter(r.verdict for r in outcome.results)
+    known = Counter(r.known.state for r in outcome.results if r.known is not None)
     return {
         "schema": 1,
         "tool": {"name": "doubletext", "version": __version__},
@@ -70,6 +84,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
             "could_not_run": counted["could-not-run"],
             "harness_error": counted["harness-error"],
             "hazards": sum(1 for r in outcome.results if r.hazard is not None),
+            **({"known": known["failing"], "stale": known["stale"]} if any(r.known for r in outcome.results) else {}),
         },
         "exit_code": outcome.exit_code,
     }
@@ -82,6 +97,7 @@ def _requirement(outcome: Outcome, result: Result) -> dict[str, Any]:
         "level": str(requirement.level),
         "statement": requirement.statement,
         "source": requirement.source,
+        "advice": requirement.advice,
         "verdict": result.verdict,
         "why": result.why,
         "hazard": result.hazard,
@@ -90,11 +106,14 @@ def _requirement(outcome: Outcome, result: Result) -> dict[str, Any]:
         "overlap": result.overlap,
         "failed": result.failed,
         "rate": result.rate,
+        **({"known": asdict(result.known)} if result.known is not None else {}),
         "violations": [
             {
                 "message": message(result, found),
                 "expected": found.violation.expected,
                 "observed": found.violation.observed,
+                "anomaly": anomaly_of(requirement.id, found.violation),
+                "program": found.program,
                 "proof": [str(fact) for fact in found.violation.proof],
                 "history": f"histories/{history_file(found.instance)}",
                 "replay": replay_command(outcome, result),
@@ -112,4 +131,5 @@ class JsonReport:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Outcome):
-            self._file.write_text(json.dumps(to_json(event), indent=1, ensure_ascii=False) + "\n")
+            text = json.dumps(to_json(event), indent=1, ensure_ascii=False) + "\n"
+            self._file.write_text(text, encoding="utf-8", errors="replace")  # servers send halves of surrogate pairs

@@ -9,7 +9,7 @@ the history.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from conformance.facts import Fact, Thread
@@ -25,6 +25,10 @@ class Level(StrEnum):
 
 
 MUST, SHOULD, POLICY, HAZARD = Level.MUST, Level.SHOULD, Level.POLICY, Level.HAZARD
+
+
+NO_SUCH_CALL = (404, 405, 501)
+"""How a target says that it has no such call, where what the call is about was certainly there."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Observed:
 
     policy: str
     proof: tuple[Fact, ...] = ()
+    overlap: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,16 +64,41 @@ class Hazard:
     proof: tuple[Fact, ...] = ()
 
 
-Judgement = Exercised | Violation | Observed | Hazard
+@dataclass(frozen=True)
+class Undecided:
+    """It could not be said whether the requirement was broken here, and why not."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Inapplicable:
+    """The target has not what the requirement is about, and says so."""
+
+    why: str
+
+
+Judgement = Exercised | Violation | Observed | Hazard | Undecided | Inapplicable
 Oracle = Callable[[Thread], Iterator[Judgement]]
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """Programs of ``family`` must exercise the requirement in at least ``least`` histories."""
+    """Programs of ``family`` must exercise the requirement in at least ``least`` histories; 0: they may."""
 
     family: str
     least: int = 1
+
+
+@dataclass(frozen=True)
+class ByReads:
+    """How a requirement is judged where the runs are of a graph that is no probe, by what reads show of them.
+
+    Without ``exercised_by`` what they show can break it, and is too little to say that it holds.
+    """
+
+    oracle: Oracle
+    exercised_by: tuple[Exercise, ...]
 
 
 @dataclass(frozen=True)
@@ -83,6 +113,8 @@ class Requirement:
     exercised_by: tuple[Exercise, ...]
     breaks: str  # how servers break it
     advice: str  # what the user can do about it
+    special: bool = False  # it also judges threads with scheduled runs and with questions to people
+    by_reads: ByReads | None = None  # None: nothing can be said of it without the probe
 
 
 REGISTRY: dict[str, Requirement] = {}
@@ -97,6 +129,7 @@ def requirement(
     exercised_by: Sequence[str | Exercise],
     breaks: str,
     advice: str,
+    special: bool = False,
 ) -> Callable[[Oracle], Oracle]:
     """Register the decorated oracle as the judge of a requirement."""
 
@@ -104,12 +137,26 @@ def requirement(
         if id in REGISTRY:
             raise ValueError(f"requirement {id} stands in two places")
         exercises = tuple(e if isinstance(e, Exercise) else Exercise(e) for e in exercised_by)
-        REGISTRY[id] = Requirement(id, level, statement, source, oracle, exercises, breaks, advice)
+        REGISTRY[id] = Requirement(id, level, statement, source, oracle, exercises, breaks, advice, special)
         return oracle
 
     return register
 
 
-def nothing_else(*facts: Fact | None) -> tuple[Fact, ...]:
-    """A proof of the facts that there are."""
-    return tuple(f for f in facts if f is not None)
+def _violations(oracle: Oracle) -> Oracle:
+    return lambda thread: (j for j in oracle(thread) if isinstance(j, Violation))
+
+
+def judged_by_reads(id: str, *exercised_by: str | Exercise) -> Callable[[Oracle], Oracle]:
+    """Register the decorated oracle as the judge of a requirement where there is no probe.
+
+    Where nothing exercises it, only the violations that it finds count.
+    """
+
+    def register(oracle: Oracle) -> Oracle:
+        exercises = tuple(e if isinstance(e, Exercise) else Exercise(e) for e in exercised_by)
+        judge = oracle if exercises else _violations(oracle)
+        REGISTRY[id] = replace(REGISTRY[id], by_reads=ByReads(judge, exercises))
+        return oracle
+
+    return register

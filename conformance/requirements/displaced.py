@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, ms
-from conformance.history import Remark, Told
+from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, fact
+from conformance.history import Call, Remark, Told
 from conformance.requirements.base import (
     HAZARD,
     MUST,
@@ -35,7 +35,7 @@ def default_strategy(thread: Thread) -> Iterator[Judgement]:
         first = next((r for r in thread.runs.values() if r is not run and r.held_over(run.create)), None)
         if first is None or run.unknown or first.final is None or first.final.status in INFLIGHT:
             continue
-        proof = (first.accepted_fact(), run.accepted_fact(), first.final_fact())
+        proof = (first.answered_fact(), run.answered_fact(), first.final_fact())
         if run.refused:
             yield Observed("reject", proof)
         elif first.final.status == GONE:
@@ -44,37 +44,28 @@ def default_strategy(thread: Thread) -> Iterator[Judgement]:
             yield Observed("interrupt" if first.final.status == "interrupted" else "enqueue", proof)
 
 
-def stopped_too_late(run: Run, by: Displacement) -> tuple[Told, Fact] | None:
-    """A superstep that the run entered although it was displaced while a gate held it."""
+def stopped_too_late(run: Run, by: Displacement) -> tuple[Told, tuple[Fact, ...]] | None:
+    """A superstep that the run entered although it was displaced while the gate of an earlier one held it."""
     held = _held_at(run, by)
     if held is None:
         return None
-    step, fact = held
-    later = [
-        r for r in run.told if r.kind == "enter" and r.seq > run.enters[step].seq and r.clock == run.enters[step].clock
-    ]
-    later += [r for r in run.told if r.kind == "enter" and r.clock != run.enters[step].clock and r.at > by.call.until]
-    return (later[0], fact) if later else None
+    step, facts = held
+    later = next((r for r in run.told if r.kind == "enter" and r.step > step), None)
+    return (later, facts) if later is not None else None
 
 
-def _held_at(run: Run, by: Displacement) -> tuple[int, Fact] | None:
+def _held_at(run: Run, by: Displacement) -> tuple[int, tuple[Fact, ...]] | None:
     """The gated superstep that held the run over the call and for the stop deadline after it."""
-    facts = run.thread.facts
     for step, entered in sorted(run.enters.items(), reverse=True):
         spec = run.script[step] if step < len(run.script) else {}
-        key, opened = spec.get("gate"), run.release(step)
-        if opened is None or entered.at > by.call.sent:
+        held, opened = run.held_fact(step), run.release(step)
+        if held is None or opened is None or entered.at > by.call.sent:
             continue
         if spec.get("swallow") or spec.get("block"):
             return None
-        for remark in facts.remarks:
-            if not _stop_waited(run, remark) or not by.call.until <= remark.at <= opened.at:
-                continue
-            text = (
-                f"{run.tag} was held at gate {key!r} in superstep {step} from {ms(entered.at)} until "
-                f"{ms(opened.at)}, after the answer and the stop deadline"
-            )
-            return step, Fact(text, (entered.n, remark.n, opened.n))
+        for remark in run.thread.facts.remarks:
+            if _stop_waited(run, remark) and by.call.until <= remark.at <= opened.at:
+                return step, (held, fact("waited", (remark.n,), run=run.tag, at=remark.at))
     return None
 
 
@@ -97,7 +88,7 @@ def _stop_waited(run: Run, remark: Remark) -> bool:
 def stops(thread: Thread) -> Iterator[Judgement]:
     """Judges runs that were certainly displaced while a gate held them in node code that can be cancelled."""
     for run in thread.runs.values():
-        by = next((d for d in run.displacements if d.must is not None), None)
+        by = next((d for d in run.displacements if d.must is not None and d.kind != "delete"), None)
         if by is None or by.must is None or _held_at(run, by) is None:
             continue
         late = stopped_too_late(run, by)
@@ -105,11 +96,9 @@ def stops(thread: Thread) -> Iterator[Judgement]:
             yield Exercised()
             continue
         entered, held = late
-        fact = Fact(f"{run.tag} then entered superstep {entered.step}", (entered.n,))
         observed = f"{run.tag} went on with superstep {entered.step} after it had been displaced"
-        yield Violation(
-            f"{run.tag} enters no further superstep", observed, (by.must, call_fact(thread, by), held, fact)
-        )
+        proof = (by.must, call_fact(thread, by), *held, run.told_fact(entered))
+        yield Violation(f"{run.tag} enters no further superstep", observed, proof)
 
 
 @requirement(
@@ -126,17 +115,30 @@ def pending(thread: Thread) -> Iterator[Judgement]:
     """Classifies the fate of runs that were queued when another run displaced the executing one."""
     for run in thread.runs.values():
         by = next((d for d in run.displacements if d.call.op == "create" and d.call.ok), None)
-        if by is None or not run.accepted or not run.queued_at(by.call) or run.create.until > by.call.sent:
+        if by is None or not run.accepted or not _only_waited(run, by.call) or run.create.until > by.call.sent:
             continue
         final = run.final
         if final is None or final.status in INFLIGHT or by.call.request.get("strategy") is None:
             continue
-        proof = (run.accepted_fact(), call_fact(thread, by), run.final_fact())
+        proof = (run.answered_fact(), call_fact(thread, by), run.final_fact())
         displaced = final.status in (GONE, "interrupted")
         yield Observed(f"{by.kind}: {'displaces queued runs too' if displaced else 'leaves queued runs'}", proof)
         if displaced and not run.enters:
             text = f"{run.tag}, which only waited in the queue, was displaced by {by.call.tag}: its input is lost"
             yield Hazard(text, proof)
+
+
+def _only_waited(run: Run, call: Call) -> bool:
+    """It was certainly still in the queue when the call took effect: another run, that nobody had displaced before,
+    was held inside a superstep. (A run whose predecessor was displaced just before may have started already.)
+    """
+    return run.queued_at(call) and any(
+        other is not run
+        and any(r.at <= call.sent for r in other.enters.values())
+        and other.held_over(call)
+        and all(d.call.sent >= call.sent for d in other.displacements)
+        for other in run.thread.runs.values()
+    )
 
 
 @requirement(

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import GONE, INFLIGHT, TERMINAL, Fact, Run, Thread, ms, show_log, shown
-from conformance.requirements.base import (
-    MUST,
-    SHOULD,
-    Exercised,
-    Judgement,
-    Violation,
-    nothing_else,
-    requirement,
-)
+from conformance.facts import GONE, INFLIGHT, TERMINAL, Fact, Run, Thread, fact, show_log, shown
+from conformance.history import Call, Told
+from conformance.requirements.base import MUST, NO_SUCH_CALL, SHOULD, Exercised, Judgement, Violation, requirement
 
 BUSY = ("enqueue-running", "enqueue-pending", "burst-enqueue-busy")
+
+
+def _asks_for_more(create: Call) -> bool:
+    """Whether it may be refused for what else it asks for: a webhook, a delay, a command, an endpoint of its own."""
+    more = any(create.request.get(name) is not None for name in ("webhook", "after", "answers"))
+    return more or (create.request.get("endpoint") is not None and create.status in NO_SUCH_CALL)
 
 
 def accepted_whatever(thread: Thread, strategy: str) -> Iterator[Judgement]:
@@ -24,13 +23,17 @@ def accepted_whatever(thread: Thread, strategy: str) -> Iterator[Judgement]:
     for run in thread.creates(strategy):
         if run.unknown or run.create.status in (429, 503):
             continue
-        met = thread.inflight_during(run) or thread.busy_at_burst(run)
+        if run.create.status == 404 and thread.may_be_gone(run.create):
+            continue
+        if not run.accepted and _asks_for_more(run.create):
+            continue
+        inflight = thread.inflight_during(run)
+        met = inflight[0] if inflight is not None else thread.busy_at_burst(run)
         if not run.accepted:
-            what = f"{met[0].tag} is inflight" if met is not None else "the thread is idle"
             yield Violation(
-                expected=f"accepted, although {what}" if met else "accepted",
+                expected=f"accepted, although {met.tag} is inflight" if met else "accepted, whatever is inflight",
                 observed=f"{run.tag}'s create was answered {shown(run.create)}",
-                proof=nothing_else(met[1] if met else None, run.accepted_fact()),
+                proof=(run.answered_fact(),),
             )
         elif met is not None:
             yield Exercised()
@@ -75,14 +78,18 @@ def first_completes(thread: Thread) -> Iterator[Judgement]:
         if not first.undisturbed or final is None or final.status in INFLIGHT or thread.head is None:
             continue
         steps = thread.entries_of(first.tag)
-        proof = (inflight, queued.accepted_fact(), first.final_fact())
-        wanted = "error" if first.fails else "success"
+        proof = (inflight, queued.answered_fact(), first.final_fact(), first.undisturbed_fact())
+        wanted = first.ending
         if final.status != wanted:
             seen = "is gone (404)" if final.status == GONE else f"ended {final.status}"
             yield Violation(f"{first.tag} ends {wanted}", f"{first.tag} {seen}", proof)
         elif steps and len(set(steps)) < first.length:
+            if not thread.settled:
+                continue  # the state may have been read before its end
             observed = f"only supersteps {sorted(set(steps))} of {first.tag}'s {first.length} are in the state"
-            yield Violation(f"{first.tag}'s complete segment", observed, (*proof, thread.log_fact()))
+            yield Violation(
+                f"{first.tag}'s complete segment", observed, (*proof, thread.settled_fact(), thread.log_fact())
+            )
         else:
             yield Exercised()
 
@@ -99,26 +106,25 @@ def first_completes(thread: Thread) -> Iterator[Judgement]:
 def separate_run(thread: Thread) -> Iterator[Judgement]:
     """Judges ids, the run in which the queued script executed, and the order of the segments."""
     for first, queued, inflight in queued_behind(thread):
-        proof = (inflight, queued.accepted_fact())
         if queued.run_id == first.run_id:
             observed = f"{queued.tag} was given {first.tag}'s id {first.run_id}"
-            yield Violation("an id of its own", observed, (*proof, first.accepted_fact()))
+            yield Violation("an id of its own", observed, (first.given_fact(), queued.given_fact()))
             continue
-        ids = {r.run_id: r for r in thread.runs.values() if r is not queued and r.run_id is not None}
+        ids = {r.run_id: r for r in thread.runs.values() if r is not queued and r.accepted}
         under = next((r for r in queued.told if r.run in ids), None)
         if under is not None and under.run is not None:
-            fact = Fact(
-                f"superstep {under.step} of {queued.tag} was entered under the id of {ids[under.run].tag}",
-                (under.n,),
-            )
-            yield Violation(f"{queued.tag} executes as its own run", fact.text, (*proof, fact))
+            observed = f"superstep {under.step} of {queued.tag} was executed under the id of {ids[under.run].tag}"
+            proof = (ids[under.run].given_fact(), under_fact(under))
+            yield Violation(f"{queued.tag} executes as its own run", observed, proof)
             continue
         if not first.undisturbed or not queued.undisturbed or thread.head is None:
             continue
         where = {tag: [i for i, (t, _) in enumerate(thread.log) if t == tag] for tag in (first.tag, queued.tag)}
         if where[first.tag] and where[queued.tag] and min(where[queued.tag]) < max(where[first.tag]):
             observed = f"the log reads {show_log(thread.log)}"
-            yield Violation(f"{queued.tag}'s segment after {first.tag}'s", observed, (*proof, thread.log_fact()))
+            undisturbed = (first.undisturbed_fact(), queued.undisturbed_fact())
+            ordered = (inflight, queued.answered_fact(), *undisturbed, thread.log_fact())
+            yield Violation(f"{queued.tag}'s segment after {first.tag}'s", observed, ordered)
         elif where[queued.tag]:
             yield Exercised()
 
@@ -142,20 +148,19 @@ def fifo(thread: Thread) -> Iterator[Judgement]:
             met = x.inflight_during(y.create)
             px, py = thread.position(x.tag), thread.position(y.tag)
             inverted = px is not None and py is not None and py < px
-            if not inverted and (early := _entered_before(y, x)) is None:
+            early = next((proof for other, proof in thread.after(y) if other is x), None)
+            if not inverted and early is None:
                 if met is not None and x.queued_at(y.create) and px is not None and py is not None:
                     yield Exercised()
                 continue
-            proof = [x.accepted_fact(), y.accepted_fact()]
-            proof.append(thread.log_fact() if inverted else early)  # type: ignore[arg-type]
-            yield Violation(f"{x.tag} executes before {y.tag}", f"{y.tag} executed first", tuple(proof))
+            last = thread.log_fact() if inverted or early is None else early
+            proof = (x.answered_fact(), y.answered_fact(), x.undisturbed_fact(), y.undisturbed_fact(), last)
+            yield Violation(f"{x.tag} executes before {y.tag}", f"{y.tag} executed first", proof)
 
 
-def _entered_before(y: Run, x: Run) -> Fact | None:
-    ex, ey = x.enters.get(0), y.enters.get(0)
-    if ex is None or ey is None or ex.clock != ey.clock or ey.t >= ex.t:
-        return None
-    return Fact(f"on one clock, {y.tag} entered its first superstep before {x.tag} did", (ey.n, ex.n))
+def under_fact(told: Told) -> Fact:
+    """Under which run's id a superstep was executed."""
+    return fact("under", (told.n,), at=told.at, run=told.tag, step=told.step, id=told.run)
 
 
 @requirement(
@@ -178,13 +183,16 @@ def conserves_input(thread: Thread) -> Iterator[Judgement]:
         if not run.undisturbed and not run.ended_itself:
             continue
         steps = thread.entries_of(run.tag)
-        proof = (run.accepted_fact(), run.final_fact(), thread.log_fact())
+        undisturbed = () if final.status == "success" else (run.undisturbed_fact(),)
+        ended = (run.answered_fact(), run.final_fact(), *undisturbed)
+        proof = (*ended, thread.settled_fact(), thread.log_fact())
         if final.status == GONE:
-            yield Violation(f"{run.tag} is there: nobody ended it", f"{run.tag} is gone (404)", proof)
+            yield Violation(f"{run.tag} is there: nobody ended it", f"{run.tag} is gone (404)", ended)
         elif run.length and not steps:
             yield Violation(f"{run.tag}'s segment is in the state", f"nothing of {run.tag} is in the state", proof)
         elif len(steps) != len(set(steps)):
-            yield Violation(f"{run.tag}'s segment exactly once", f"supersteps {steps} were written", proof)
+            twice = (run.answered_fact(), thread.log_fact())
+            yield Violation(f"{run.tag}'s segment exactly once", f"supersteps {steps} were written", twice)
         elif len(steps) < run.length:
             observed = f"only supersteps {steps} of {run.length} are in the state"
             yield Violation(f"{run.tag}'s whole segment is in the state", observed, proof)
@@ -207,16 +215,18 @@ def survives_failure(thread: Thread) -> Iterator[Judgement]:
         raised = first.raises
         if raised is None or not queued.undisturbed or thread.epilogue is None or queued.run_id == first.run_id:
             continue
-        failed = Fact(f"{first.tag} raised in its superstep {raised.step} at {ms(raised.at)}", (raised.n,))
-        proof = (inflight, queued.accepted_fact(), failed)
-        last = queued.readings[-1] if queued.readings else None
-        stranded = last is not None and last.status in INFLIGHT and not thread.settled
-        if stranded and last is not None:
-            if not thread.epilogue.in_full:
-                continue  # thread.settles has said it already
-            end = Fact(f"{queued.tag} was still {last.status} when the settle deadline had passed", (last.call.n,))
-            yield Violation(f"{queued.tag} executes", f"{queued.tag} is still {last.status}", (*proof, end))
+        proof = (inflight, queued.answered_fact(), first.told_fact(raised), queued.undisturbed_fact())
+        end, last = thread.epilogue, queued.readings[-1] if queued.readings else None
+        if last is not None and last.status in INFLIGHT and not thread.settled:
+            stuck = thread.unsettled_fact()
+            if stuck is None or last.call.sent < end.at:
+                continue  # thread.settles has said it already, or it was not read after the deadline
+            observed = f"{queued.tag} is still {last.status}"
+            yield Violation(f"{queued.tag} executes", observed, (*proof, queued.read_fact(last), stuck))
         elif queued.final is not None and queued.final.status in TERMINAL and not queued.enters:
-            yield Violation(f"{queued.tag} executes", f"{queued.tag} never started", (*proof, queued.final_fact()))
+            silent = queued.no_end_fact()
+            if silent is not None:
+                never = (*proof, queued.final_fact(), silent)
+                yield Violation(f"{queued.tag} executes", f"{queued.tag} never started", never)
         elif queued.enters:
             yield Exercised()

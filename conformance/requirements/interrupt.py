@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, ms, show_log
+from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, fact, show_log, shown, targets
+from conformance.history import Call
 from conformance.requirements.base import (
     HAZARD,
     MUST,
@@ -16,7 +17,7 @@ from conformance.requirements.base import (
     Violation,
     requirement,
 )
-from conformance.requirements.enqueue import accepted_whatever
+from conformance.requirements.enqueue import accepted_whatever, under_fact
 
 RUNNING = ("interrupt-running",)
 CRACKS = (Exercise("interrupt-crack", 20),)
@@ -34,8 +35,19 @@ def call_fact(thread: Thread, displacement: Displacement) -> Fact:
     """The displacing call, as a fact."""
     call = displacement.call
     if call.op == "create":
-        return thread.runs[call.tag or ""].accepted_fact()
-    return Fact(f"cancel {call.tag} ({displacement.kind}) was answered {call.status} at {ms(call.until)}", (call.n,))
+        return thread.runs[call.tag or ""].answered_fact()
+    if displacement.kind == "delete":
+        return thread.deleted_fact(call)
+    return cancel_fact(call)
+
+
+def cancel_fact(call: Call) -> Fact:
+    """A cancel of one run or of several, and its answer, as a fact."""
+    said = {"thread": call.thread, "action": str(call.request["action"]), "answer": shown(call)}
+    if call.op == "cancel_many":
+        return fact("bulk", (call.n,), runs=targets(call), sent=call.sent, at=call.until, **said)
+    wait = bool(call.request.get("wait"))
+    return fact("cancelled", (call.n,), run=str(call.tag), wait=wait, sent=call.sent, at=call.until, **said)
 
 
 @requirement(
@@ -72,7 +84,7 @@ def status(thread: Thread) -> Iterator[Judgement]:
             continue
         if final.status != "interrupted":
             seen = "is gone (404)" if final.status == GONE else f"ended {final.status}"
-            proof = (inflight, call_fact(thread, by), run.final_fact())
+            proof = (inflight, call_fact(thread, by), run.only_fact(), run.final_fact())
             yield Violation(f"{run.tag} ends interrupted, and is kept", f"{run.tag} {seen}", proof)
         else:
             yield Exercised()
@@ -89,31 +101,30 @@ def status(thread: Thread) -> Iterator[Judgement]:
     advice="make a superstep durable before the next one starts (durability=sync), or flush on displacement",
 )
 def keeps_progress(thread: Thread) -> Iterator[Judgement]:
-    """A superstep counts as completed when the same run was seen to enter a later one."""
+    """A superstep counts as completed when the same run was seen to enter a later one, before the displacing call."""
     if thread.head is None:
         return
     for run, by, inflight in interrupted(thread):
-        done = run.completed
+        done = run.completed_before(by.call)
         if done == 0:
             continue
-        last = run.enters[done]
-        went_on = Fact(f"{run.tag} entered superstep {done}, so {list(range(done))} were complete", (last.n,))
         missing = sorted(set(range(done)) - set(thread.entries_of(run.tag)))
-        successor, proof = thread.first_after(run), (inflight, call_fact(thread, by), went_on)
+        proof = (inflight, call_fact(thread, by), run.only_fact(), run.told_fact(run.enters[done]))
+        if missing and not thread.settled:
+            continue  # the state may have been read before they were written
         if missing:
             observed = f"supersteps {missing} of {run.tag} are not in the final state"
-            yield Violation(f"supersteps 0..{done - 1} of {run.tag} are kept", observed, (*proof, thread.log_fact()))
+            kept = (*proof, thread.settled_fact(), thread.log_fact())
+            yield Violation(f"supersteps 0..{done - 1} of {run.tag} are kept", observed, kept)
             continue
-        found, began = (successor.found if successor else None), run.found
-        if successor is None or found is None or began is None:
+        successor, after = next(thread.after(run, done), (None, None))
+        if successor is None or after is None or successor.found is None or run.found is None:
             continue
-        if found["log"] < began["log"] + done:
-            fact = Fact(
-                f"{successor.tag} found a log of {found['log']} entries when it started",
-                (successor.enters[0].n,),
-            )
-            expected = f"{successor.tag} finds at least {began['log'] + done} entries"
-            yield Violation(expected, fact.text, (*proof, fact))
+        least = run.found["log"] + done
+        if successor.found["log"] < least:
+            observed = f"{successor.tag} found a log of {successor.found['log']} entries when it started"
+            facts = (*proof, run.found_fact(), after, successor.found_fact())
+            yield Violation(f"{successor.tag} finds at least {least} entries", observed, facts)
         else:
             yield Exercised()
 
@@ -132,30 +143,31 @@ def builds_on(thread: Thread) -> Iterator[Judgement]:
     if thread.head is None:
         return
     for run, by, inflight in interrupted(thread):
-        successor = thread.first_after(run)
-        if successor is None or successor.found is None:
+        successor, after = next(thread.after(run), (None, None))
+        if successor is None or after is None or successor.found is None:
             continue
         start = thread.position(successor.tag)
         if start is None:
             continue
-        proof = (inflight, call_fact(thread, by), thread.log_fact())
-        if run.completed and not thread.entries_of(run.tag):
-            went_on = Fact(f"{run.tag} had entered superstep {run.completed}", (run.enters[run.completed].n,))
-            observed = f"nothing of {run.tag} stands before {successor.tag}'s segment"
-            yield Violation(f"{successor.tag} follows {run.tag}'s partial segment", observed, (*proof, went_on))
+        proof = (inflight, call_fact(thread, by), after, thread.log_fact())
+        if (done := run.completed_before(by.call)) and not thread.entries_of(run.tag):
+            then = next((a for r, a in thread.after(run, done) if r is successor), None)
+            if then is not None:
+                went_on = run.told_fact(run.enters[done])
+                facts = (inflight, call_fact(thread, by), run.only_fact(), went_on, then, thread.log_fact())
+                observed = f"nothing of {run.tag} stands before {successor.tag}'s segment"
+                yield Violation(f"{successor.tag} follows {run.tag}'s partial segment", observed, facts)
             continue
         late = [s for t, s in thread.log[start:] if t == run.tag]
         if late:
             observed = f"supersteps {late} of {run.tag} stand after it"
             yield Violation(f"nothing of {run.tag} after {successor.tag} began", observed, proof)
         elif successor.found["log_hash"] != thread.hash_of(thread.log[:start]):
-            found = successor.found["log"]
-            fact = Fact(
-                f"{successor.tag} found a log of {found} entries, another one than the final log's",
-                (successor.enters[0].n,),
+            observed = (
+                f"{successor.tag} found a log of {successor.found['log']} entries, another one than the final log's"
             )
             expected = f"{successor.tag} builds on {show_log(thread.log[:start])}"
-            yield Violation(expected, fact.text, (*proof, fact))
+            yield Violation(expected, observed, (*proof, successor.found_fact()))
         elif thread.entries_of(run.tag):
             yield Exercised()
 
@@ -176,7 +188,6 @@ def no_injection(thread: Thread) -> Iterator[Judgement]:
         if by is None or not run.accepted:
             continue
         new = thread.runs[by.call.tag or ""]
-        proof: tuple[Fact, ...] = (run.accepted_fact(), call_fact(thread, by))
         seen = next(
             (r for r in run.enters.values() if (r.detail.get("found") or {}).get("last_input") == new.tag),
             None,
@@ -184,18 +195,16 @@ def no_injection(thread: Thread) -> Iterator[Judgement]:
         under = next((r for r in new.told if run.run_id is not None and r.run == run.run_id), None)
         tags = [t for t, _ in thread.log]
         if seen is not None:
-            fact = Fact(
-                f"{run.tag} found {new.tag}'s input in the state when it entered superstep {seen.step}",
-                (seen.n,),
-            )
-            yield Violation(f"{new.tag}'s input comes after {run.tag} has stopped", fact.text, (*proof, fact))
+            saw = fact("saw_input", (seen.n,), run=run.tag, input=new.tag, step=seen.step)
+            yield Violation(f"{new.tag}'s input comes after {run.tag} has stopped", saw.text, (new.sent_fact(), saw))
         elif under is not None:
-            fact = Fact(f"superstep {under.step} of {new.tag} was entered under {run.tag}'s id", (under.n,))
-            yield Violation(f"{new.tag} executes as its own run", fact.text, (*proof, fact))
+            observed = f"superstep {under.step} of {new.tag} was executed under {run.tag}'s id"
+            proof = (new.sent_fact(), run.given_fact(), under_fact(under))
+            yield Violation(f"{new.tag} executes as its own run", observed, proof)
         elif run.tag in tags and new.tag in tags and _inside(tags, new.tag, run.tag):
             observed = f"the log reads {show_log(thread.log)}"
             expected = f"{new.tag} not inside {run.tag}'s segment"
-            yield Violation(expected, observed, (*proof, thread.log_fact()))
+            yield Violation(expected, observed, (new.sent_fact(), thread.log_fact()))
         elif run.enters and by.must is not None:
             yield Exercised()
 
@@ -225,7 +234,7 @@ def tool_calls(thread: Thread) -> Iterator[Judgement]:
         head = thread.head.answer
         dangling = sorted(own & set(head["tool_calls"]) - set(head["tool_results"]))
         if dangling:
-            fact = Fact(f"tool calls {dangling} of {run.tag} have no result in the final state", (thread.head.n,))
-            yield Hazard(fact.text, (call_fact(thread, by), fact))
+            seen = Fact(f"tool calls {dangling} of {run.tag} have no result in the final state", (thread.head.n,))
+            yield Hazard(seen.text, (call_fact(thread, by), seen))
         else:
             yield Hazard(None)

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import INFLIGHT, Fact, Run, Thread, ms, show_log, shown
-from conformance.requirements.base import MUST, Exercised, Judgement, Violation, nothing_else, requirement
-
-# A 4xx that is about something else than the active run (authorisation, routing, the request's form).
-NOT_THE_RUN = frozenset({401, 402, 403, 404, 405, 406, 408, 411, 413, 414, 415, 431})
+from conformance.facts import HARMLESS, INFLIGHT, Fact, Run, Thread, fact, gated_fact, shown
+from conformance.requirements.base import MUST, Exercised, Judgement, Violation, requirement
 
 BUSY = ("reject-running", "reject-pending", "burst-reject-busy")
 
 
-def is_refusal(run: Run) -> bool:
-    """A 4xx that can be about the active run."""
-    status = run.create.status or 0
-    return run.refused and 400 <= status < 500 and status not in NOT_THE_RUN
-
-
-def _control(thread: Thread) -> Run | None:
+def control_of(thread: Thread) -> Run | None:
     """A create(reject) of the same history that was accepted: the target does not refuse everything."""
     return next((r for r in thread.creates("reject") if r.accepted), None)
 
@@ -41,13 +32,13 @@ def refused_while_inflight(thread: Thread) -> Iterator[Judgement]:
         if met is None or run.unknown or run.create.status in (429, 503):
             continue
         blocker, inflight = met
-        if not is_refusal(run):
+        if not run.met_active_run:
             yield Violation(
                 expected=f"a refusal, because {blocker.tag} was inflight",
                 observed=f"{run.tag}'s create was answered {shown(run.create)}",
-                proof=(inflight, run.accepted_fact()),
+                proof=(inflight, run.answered_fact()),
             )
-        elif _control(thread) is not None:
+        elif control_of(thread) is not None:
             yield Exercised()
 
 
@@ -65,29 +56,27 @@ def refusal_says_why(thread: Thread) -> Iterator[Judgement]:
     code = int(thread.facts.history.dialect.get("refusal_code", 409))
     for run in thread.creates("reject"):
         met = thread.inflight_during(run)
-        if met is None or not run.refused or _control(thread) is None:
+        control = control_of(thread)
+        if met is None or not run.refused or control is None:
             continue
+        proof = (met[1], run.answered_fact(), control.answered_fact())
         if run.create.status != code:
-            yield Violation(
-                f"status {code}",
-                f"{run.tag} was refused with {shown(run.create)}",
-                (met[1], run.accepted_fact()),
-            )
-        elif not _says_something(run.create.answer):
+            yield Violation(f"status {code}", f"{run.tag} was refused with {shown(run.create)}", proof)
+        elif not says_something(run.create.answer):
             observed = f"{run.tag} was refused with {run.create.status} and the body {run.create.answer!r}"
-            yield Violation("a body that says why", observed, (met[1], run.accepted_fact()))
+            yield Violation("a body that says why", observed, proof)
         else:
             yield Exercised()
 
 
-def _says_something(body: object) -> bool:
+def says_something(body: object) -> bool:
     match body:
         case str():
             return any(c.isalpha() for c in body)
         case dict():
-            return any(_says_something(v) for v in body.values())
+            return any(says_something(v) for v in body.values())
         case list():
-            return any(_says_something(v) for v in body)
+            return any(says_something(v) for v in body)
     return False
 
 
@@ -104,17 +93,17 @@ def _says_something(body: object) -> bool:
 def refusal_changes_nothing(thread: Thread) -> Iterator[Judgement]:
     """Looks for anything of a refused run, and for what became of the thread and of the run it met."""
     for run in thread.creates("reject"):
-        if not is_refusal(run):
+        if not run.met_active_run:
             continue
         met = thread.inflight_during(run)
-        traces = [*_traces_of(thread, run), *_changes_of_thread(thread, run, met)]
-        for observed, fact in traces:
-            yield Violation("no effect at all", observed, nothing_else(run.accepted_fact(), fact))
+        traces = [*traces_of(thread, run), *_changes_of_thread(thread, run, met)]
+        for observed, facts in traces:
+            yield Violation("no effect at all", observed, (run.answered_fact(), *facts))
         if met is not None and not traces:
             blocker = met[0]
             if _ended_otherwise(blocker) and not _met_accepted(thread, blocker):
                 observed = f"{blocker.tag}, which nobody displaced, did not end by itself"
-                proof = (met[1], run.accepted_fact(), blocker.final_fact())
+                proof = (met[1], run.answered_fact(), blocker.final_fact(), blocker.undisturbed_fact())
                 yield Violation(f"{blocker.tag} ends by itself, untouched", observed, proof)
             else:
                 yield Exercised()
@@ -137,52 +126,48 @@ def _ended_otherwise(run: Run) -> bool:
     return final.status != "success"
 
 
-def _traces_of(thread: Thread, run: Run) -> Iterator[tuple[str, Fact]]:
+Traces = Iterator[tuple[str, tuple[Fact, ...]]]
+
+
+def traces_of(thread: Thread, run: Run) -> Traces:
     for call in thread.lists:
         if call.sent >= run.create.sent and any(row["tag"] == run.tag for row in call.answer):
-            yield (
-                f"{run.tag} was refused and yet is listed as a run",
-                Fact(f"a list of runs names {run.tag}", (call.n,)),
-            )
+            listed = fact("listed", (call.n,), run=run.tag, phase=call.phase, sent=call.sent)
+            yield f"{run.tag} was refused and yet is listed as a run", (listed,)
             break
     if run.told:
-        r = run.told[0]
-        yield (
-            f"{run.tag} was refused and yet executed",
-            Fact(f"{run.tag} announced {r.kind} {r.step}", (r.n,)),
-        )
-    if thread.head is not None and (
-        thread.entries_of(run.tag) or any(m[2] == run.tag for m in thread.head.answer["messages"])
-    ):
-        fact = Fact(f"the final state holds {run.tag}: {show_log(thread.log)}", (thread.head.n,))
-        yield f"{run.tag} was refused and yet its input is in the state", fact
+        yield f"{run.tag} was refused and yet executed", (run.told_fact(run.told[0]),)
+    if (held := thread.holds(run)) is not None:
+        yield f"{run.tag} was refused and yet its input is in the state", (held,)
 
 
-def _changes_of_thread(thread: Thread, run: Run, met: tuple[Run, Fact] | None) -> Iterator[tuple[str, Fact]]:
+def _changes_of_thread(thread: Thread, run: Run, met: tuple[Run, Fact] | None) -> Traces:
     """Thread as read before and after the refusal, both while the other run was held inside a superstep."""
     if met is None:
         return
     blocker = met[0]
-    reads = [c for c in thread.calls if c.op == "get_thread" and c.ok and not c.error and c.received is not None]
-    inside = [r.at for r in blocker.enters.values() if r.detail.get("gate") and r.at <= run.create.sent]
-    if not inside:
+    reads = [c for c in thread.calls if c.op == "get_thread" and c.ok and not c.error]
+    inside = [r for r in blocker.enters.values() if r.detail.get("gate") and r.at <= run.create.sent]
+    held = blocker.held_fact(inside[-1].step) if inside else None
+    opened = blocker.release(inside[-1].step) if inside else None
+    if held is None or opened is None:
         return
-    before = [c for c in reads if c.sent >= inside[-1] and c.until <= run.create.sent]
-    after = [c for c in reads if c.sent >= run.create.until and c.until <= blocker.cannot_end_before]
+    before = [c for c in reads if c.sent >= inside[-1].at and c.until <= run.create.sent]
+    after = [c for c in reads if c.sent >= run.create.until and c.until <= opened.at]
     if not before or not after:
         return
-    # Another create between the reads would leave it open which of them changed the thread.
-    others = [r.create for r in thread.runs.values() if r is not run and r is not blocker]
+    # Another call between the reads would leave it open which of them changed the thread.
+    others = [c for c in thread.calls if c is not run.create and c.op not in HARMLESS]
     if any(c.sent < after[0].until and c.until > before[-1].sent for c in others):
         return
     old, new = before[-1].answer, after[0].answer
-    cites = (before[-1].n, after[0].n)
-    if old["metadata"] != new["metadata"]:
-        fact = Fact(f"metadata before: {old['metadata']}; after: {new['metadata']}", cites)
-        yield "the refusal changed the thread's metadata", fact
-    if old["status"] == "busy" != new["status"]:
-        fact = Fact(f"status before: busy; after: {new['status']}, with {blocker.tag} still held", cites)
-        yield f"the refusal changed the thread's status to {new['status']}", fact
+    for field in ("metadata", "status"):
+        if old[field] == new[field] or (field == "status" and old[field] != "busy"):
+            continue
+        values = {"old": str(old[field]), "new": str(new[field])}
+        times = {"since": before[-1].sent, "until": after[0].until}
+        changed = fact("changed", (before[-1].n, run.create.n, after[0].n), field=field, run=run.tag, **values, **times)
+        yield f"the refusal changed the thread's {field}: {changed.text}", (held, changed)
 
 
 @requirement(
@@ -196,56 +181,42 @@ def _changes_of_thread(thread: Thread, run: Run, met: tuple[Run, Fact] | None) -
 )
 def one_winner(thread: Thread) -> Iterator[Judgement]:
     """Judges bursts of create(reject) whose runs are all held until the last answer."""
-    bursts: dict[str, list[Run]] = {}
-    for run in thread.runs.values():
-        if run.create.group is not None:
-            bursts.setdefault(run.create.group, []).append(run)
-    for burst in bursts.values():
-        if any(r.strategy != "reject" for r in burst) or _anything_before(thread, burst):
+    for burst in thread.bursts():
+        idle = thread.idle_fact(burst)
+        if any(r.strategy != "reject" for r in burst) or idle is None:
             continue
-        decided = [r for r in burst if r.accepted or is_refusal(r)]
+        decided = [r for r in burst if r.accepted or r.met_active_run]
         accepted = [r for r in burst if r.accepted]
         last = max(r.create.until for r in burst)
         if any(r.cannot_end_before < last for r in accepted) or any(r.displacements for r in accepted):
             continue
-        names = ", ".join(r.tag for r in accepted)
-        held = [
-            Fact(
-                f"{r.tag}'s gate stayed closed until {ms(r.cannot_end_before)}, after the last answer",
-                (r.create.n,),
-            )
-            for r in accepted
-        ]
         if len(accepted) > 1:
             yield Violation(
                 expected=f"exactly one of {len(burst)} accepted",
-                observed=f"{len(accepted)} were accepted: {names}",
-                proof=(*(r.accepted_fact() for r in accepted), *held),
+                observed=f"{len(accepted)} were accepted: {', '.join(r.tag for r in accepted)}",
+                proof=_both_won(*accepted[:2]),
             )
         elif broken := [r for r in burst if r.refused and (r.create.status or 0) >= 500]:
             yield Violation(
                 expected=f"one of {len(burst)} accepted, the others refused with a 4xx",
                 observed=f"{broken[0].tag}'s create was answered {shown(broken[0].create)}",
-                proof=tuple(r.accepted_fact() for r in (*accepted, broken[0])),
+                proof=(broken[0].answered_fact(),),
             )
         elif len(decided) == len(burst) and not accepted:
             yield Violation(
                 expected=f"exactly one of {len(burst)} accepted",
                 observed="all were refused on an idle thread",
-                proof=tuple(r.accepted_fact() for r in burst),
+                proof=(*(r.answered_fact() for r in burst), idle),
             )
         elif len(accepted) == 1 and len(decided) == len(burst):
             yield Exercised()
 
 
-def _anything_before(thread: Thread, burst: list[Run]) -> bool:
-    """Whether any other run can have been inflight when the burst was fired."""
-    first = min(r.create.sent for r in burst)
-    last = max(r.create.until for r in burst)
-    return any(
-        r not in burst and not r.refused and r.create.sent < last and not r.ended_before(first)
-        for r in thread.runs.values()
-    )
+def _both_won(x: Run, y: Run) -> tuple[Fact, ...]:
+    """Whichever was accepted first was inflight when the other was accepted."""
+    last = max(x.create.until, y.create.until)
+    facts = (x.answered_fact(), y.answered_fact(), gated_fact((x, y)), x.unended_fact(last), y.unended_fact(last))
+    return tuple(f for f in facts if f is not None)
 
 
 @requirement(
@@ -263,27 +234,21 @@ def reopens(thread: Thread) -> Iterator[Judgement]:
         if run.create.group is not None or run.unknown or run.create.status in (429, 503):
             continue
         earlier = [r for r in thread.runs.values() if r is not run and r.create.sent < run.create.until]
-        open_still = [r for r in earlier if not r.refused and (r.displacements or not _ended_by_itself(r, run))]
-        if open_still:
+        if any(not r.refused and (r.displacements or not _ended_by_itself(r, run)) for r in earlier):
             continue
-        ended = [r for r in earlier if r.accepted]
-        if not run.accepted:
-            facts = [_ended_fact(r) for r in ended]
+        ended, idle = [r for r in earlier if r.accepted], thread.idle_fact((run,))
+        if not run.accepted and idle is not None:
             yield Violation(
                 expected="accepted: no run is inflight any more",
                 observed=f"{run.tag}'s create was answered {shown(run.create)}",
-                proof=(*facts, run.accepted_fact()),
+                proof=(idle, *(r.undisturbed_fact() for r in ended), run.answered_fact()),
             )
-        elif ended:
+        elif run.accepted and ended:
             yield Exercised(overlap=False)
 
 
 def _ended_by_itself(run: Run, before: Run) -> bool:
     ended = run.ended_at
-    return ended is not None and ended.status in ("success", "error") and ended.call.until <= before.create.sent
-
-
-def _ended_fact(run: Run) -> Fact:
-    ended = run.ended_at
-    assert ended is not None
-    return Fact(f"{run.tag} was read as {ended.status} by {ms(ended.call.until)}", (ended.call.n,))
+    if ended is None or not run.accepted or ended.call.until > before.create.sent:
+        return False
+    return ended.status in ("success", "error")

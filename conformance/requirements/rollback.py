@@ -4,9 +4,8 @@ the original run input" (S1)."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, ms
+from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, fact, ms
 from conformance.requirements.base import (
     HAZARD,
     MUST,
@@ -70,12 +69,16 @@ def deleted(thread: Thread) -> Iterator[Judgement]:
             (c for c in thread.lists if c.phase == "final" and any(r["tag"] == run.tag for r in c.answer)),
             None,
         )
-        proof = (inflight, call_fact(thread, by), run.final_fact())
+        proof = (inflight, call_fact(thread, by), run.only_fact(), thread.settled_fact())
         if final.status != GONE:
-            yield Violation(f"{run.tag} is deleted: GET answers 404", f"{run.tag} reads as {final.status}", proof)
+            yield Violation(
+                f"{run.tag} is deleted: GET answers 404",
+                f"{run.tag} reads as {final.status}",
+                (*proof, run.final_fact()),
+            )
         elif listed is not None:
-            fact = Fact(f"the final list of runs names {run.tag}", (listed.n,))
-            yield Violation(f"{run.tag} is listed no more", fact.text, (*proof, fact))
+            seen = fact("listed", (listed.n,), run=run.tag, phase=listed.phase, sent=listed.sent)
+            yield Violation(f"{run.tag} is listed no more", seen.text, (*proof, seen))
         else:
             yield Exercised()
 
@@ -96,55 +99,59 @@ def reverts(thread: Thread) -> Iterator[Judgement]:
     if thread.head is None:
         return
     for run, by, inflight in rolled_back(thread):
-        proof = (inflight, call_fact(thread, by))
-        successor = thread.first_after(run)
-        difference = _difference(thread, run, successor)
-        if difference is not None:
-            yield Violation(*difference[:2], (*proof, *difference[2]))
+        proof = (inflight, call_fact(thread, by), run.only_fact())
+        following = thread.next_after(run)
+        differs = difference(run, following) if following is not None else _input_left(thread, run)
+        if differs is not None:
+            expected, observed, facts = differs
+            yield Violation(expected, observed, (*proof, *facts))
             continue
-        head = thread.head.answer
-        left = thread.entries_of(run.tag) or [m for m in head["messages"] if m[2] == run.tag] or head["tag"] == run.tag
-        if left:
+        left = thread.holds(run) if thread.settled else None
+        if left is not None:
             observed = f"{run.tag} is still in the final state"
-            yield Violation(f"nothing of {run.tag} in the state", observed, (*proof, thread.log_fact()))
-        elif successor is not None and successor.found is not None:
+            yield Violation(f"nothing of {run.tag} in the state", observed, (*proof, thread.settled_fact(), left))
+        elif (following is not None and following[0].found is not None) or not run.enters:
             yield Exercised()
 
 
-def _difference(thread: Thread, run: Run, new: Run | None) -> tuple[str, str, tuple[Fact, ...]] | None:
-    """Expected, observed and proof where the successor did not find what the displaced run had found."""
-    found = new.found if new is not None else None
-    if new is None or found is None:
+Difference = tuple[str, str, tuple[Fact, ...]]
+
+
+def difference(run: Run, following: tuple[Run, Fact]) -> Difference | None:
+    """Expected, observed and proof where the next run did not find what the displaced run had found."""
+    new, after = following
+    before, found = run.found, new.found
+    if before is None or found is None:
         return None
-    at = Fact(f"{new.tag} found {_show(found)} when it started", (new.enters[0].n,))
-    before = run.found
-    if before is not None:
-        began = Fact(f"{run.tag} had found {_show(before)} when it started", (run.enters[0].n,))
-        differs = [c for c in CHANNELS if before[c] != found[c]]
-        if not differs:
-            return None
-        shown = ", ".join(sorted({_channel(c) for c in differs}))
-        return f"{new.tag} finds what {run.tag} had found", f"they differ in {shown}", (began, at)
-    # The displaced run never started: nothing of it may be found, its input included.
-    if any(str(m[2]) == run.tag for c in thread.checkpoints for m in c["messages"] if c["tag"] == new.tag):
-        held = next(
-            c for c in thread.checkpoints if c["tag"] == new.tag and any(m[2] == run.tag for m in c["messages"])
-        )
-        fact = Fact(f"checkpoint {held['id']} of {new.tag} holds {run.tag}'s input", (_history_n(thread),))
-        return f"nothing of {run.tag} in what {new.tag} finds", fact.text, (fact, at)
+    differs = sorted({_channel(c) for c in CHANNELS if before[c] != found[c]})
+    if not differs:
+        return None
+    facts = (after, run.found_fact(), new.found_fact())
+    return f"{new.tag} finds what {run.tag} had found", f"they differ in {', '.join(differs)}", facts
+
+
+def _input_left(thread: Thread, run: Run) -> Difference | None:
+    """A checkpoint of another run that holds the input of one that was rolled back."""
+    call = thread.history_call
+    for c in thread.checkpoints:
+        if call is not None and c["tag"] not in (None, run.tag) and any(m[2] == run.tag for m in c["messages"]):
+            held = fact("input_in", (call.n,), checkpoint=str(c["id"]), of=c["tag"], run=run.tag)
+            return f"nothing of {run.tag} in what {c['tag']} finds", held.text, (held,)
     return None
-
-
-def _history_n(thread: Thread) -> int:
-    return thread.history_call.n if thread.history_call is not None else -1
 
 
 def _channel(name: str) -> str:
     return {"log_hash": "log", "messages_hash": "messages"}.get(name, name)
 
 
-def _show(found: dict[str, Any]) -> str:
-    return f"log of {found['log']}, counter {found['counter']}, note {found['note']!r}, {found['messages']} messages"
+def _carries(thread: Thread, run: Run, *, ancestor: bool) -> Fact | None:
+    """The newest checkpoint of the history, or of the head's lineage, that carries the run."""
+    call, head = thread.history_call, thread.head
+    held = next((c for c in (thread.lineage if ancestor else thread.checkpoints) if thread.carries(c, run)), None)
+    if held is None or call is None:
+        return None
+    cites = (call.n, head.n) if ancestor and head is not None else (call.n,)
+    return fact("carries", cites, checkpoint=str(held["id"]), run=run.tag, ancestor=ancestor)
 
 
 @requirement(
@@ -162,18 +169,17 @@ def lineage(thread: Thread) -> Iterator[Judgement]:
         return
     for run, by, inflight in rolled_back(thread):
         proof = (inflight, call_fact(thread, by))
-        held = next((c for c in thread.lineage if thread.carries(c, run)), None)
+        held = _carries(thread, run, ancestor=True)
         lost = next((r for r in _survivors(thread, run) if not thread.entries_of(r.tag)), None)
+        if held is not None and not thread.settled:
+            continue  # it may have been read before it was reverted
         if held is not None:
-            fact = Fact(f"checkpoint {held['id']}, an ancestor of the head, carries {run.tag}", (_history_n(thread),))
-            yield Violation(f"no ancestor of the head carries {run.tag}", fact.text, (*proof, fact))
-        elif lost is not None:
+            facts = (*proof, run.only_fact(), thread.settled_fact(), held)
+            yield Violation(f"no ancestor of the head carries {run.tag}", held.text, facts)
+        elif lost is not None and lost.ended_at is not None:
             observed = f"nothing of {lost.tag} is in the head's lineage"
-            yield Violation(
-                f"{lost.tag}, which survives, is there",
-                observed,
-                (*proof, lost.final_fact(), thread.log_fact()),
-            )
+            survives = (*proof, lost.read_fact(lost.ended_at), thread.log_fact())
+            yield Violation(f"{lost.tag}, which survives, is there", observed, survives)
         else:
             yield Exercised()
 
@@ -181,7 +187,9 @@ def lineage(thread: Thread) -> Iterator[Judgement]:
 def _survivors(thread: Thread, displaced: Run) -> Iterator[Run]:
     """Runs that had ended successfully before the displaced one was created."""
     for run in thread.runs.values():
-        if run is not displaced and run.undisturbed and run.length and run.ended_before(displaced.create.sent):
+        if run is displaced or not run.undisturbed or not run.length or not run.ended_before(displaced.create.sent):
+            continue
+        if run.ended_at is not None and run.ended_at.status == "success":
             yield run
 
 
@@ -199,13 +207,10 @@ def no_orphans(thread: Thread) -> Iterator[Judgement]:
     if thread.history_call is None or not thread.settled:
         return
     for run, by, inflight in rolled_back(thread):
-        held = [c for c in thread.checkpoints if thread.carries(c, run)]
-        if held:
-            fact = Fact(
-                f"{len(held)} checkpoints of the final history carry {run.tag}, the newest is {held[0]['id']}",
-                (_history_n(thread),),
-            )
-            yield Violation(f"no checkpoint carries {run.tag}", fact.text, (inflight, call_fact(thread, by), fact))
+        held = _carries(thread, run, ancestor=False)
+        if held is not None:
+            proof = (inflight, call_fact(thread, by), run.only_fact(), thread.settled_fact(), held)
+            yield Violation(f"no checkpoint carries {run.tag}", held.text, proof)
         else:
             yield Exercised()
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import GONE, INFLIGHT, TERMINAL, Fact, Run, Thread, ms, parse_log
+from conformance.facts import (
+    GONE,
+    HISTORY_PAGE,
+    INFLIGHT,
+    RECEIPT_S,
+    TERMINAL,
+    Fact,
+    Run,
+    Thread,
+    fact,
+    gated_fact,
+    parse_log,
+)
 from conformance.history import Call
 from conformance.requirements.base import MUST, SHOULD, Exercised, Judgement, Violation, requirement
 
@@ -46,17 +58,13 @@ def _flip(run: Run) -> Violation | None:
     for later in run.readings:
         if later.call.sent < ended.call.until or later.status == ended.status:
             continue
-        if later.status == GONE and any(d.kind == "rollback" for d in run.displacements):
-            ended = later  # stopped first, deleted then: both belong to one rollback
+        if later.status == GONE and any(d.kind in ("rollback", "delete") for d in run.displacements):
+            ended = later  # stopped first, deleted then: both belong to one rollback; or it was deleted
             continue
-        facts = (
-            run.accepted_fact(),
-            Fact(f"{run.tag} was read as {ended.status} by {ms(ended.call.until)}", (ended.call.n,)),
-            Fact(
-                f"{run.tag} was read as {later.status} by a read sent at {ms(later.call.sent)}",
-                (later.call.n,),
-            ),
-        )
+        why: tuple[Fact, ...] = ()
+        if later.status == GONE:  # no rollback explains it
+            why = (run.only_fact() if run.displacements else run.undisturbed_fact(),)
+        facts = (run.read_fact(ended), run.read_fact(later), *why)
         return Violation(f"{run.tag} stays {ended.status}", f"{run.tag} became {later.status}", facts)
     return None
 
@@ -71,30 +79,32 @@ def _written(call: Call, run: Run, step: int) -> str | None:
 
 def _late_write(thread: Thread, run: Run) -> Violation | None:
     """A superstep that a gate held until the successor had entered its first one is in some checkpoint."""
-    successor, call = thread.first_after(run), thread.history_call
-    if successor is None or call is None or not run.displacements:
+    call = thread.history_call
+    if call is None or not run.displacements:
         return None
-    began = successor.enters[0]
-    if any(d.call.sent > began.at for d in run.displacements):
-        return None
-    for step, opened in _releases(run):
-        if opened < began.at or (checkpoint := _written(call, run, step)) is None:
+    for successor, after in thread.after(run):
+        began = successor.enters[0]
+        if any(d.call.sent > began.at for d in run.displacements):
             continue
-        facts = (
-            run.accepted_fact(),
-            Fact(f"{successor.tag} had entered its first superstep by {ms(began.at)}", (began.n,)),
-            Fact(f"superstep {step} of {run.tag} was held at a gate until {ms(opened)}", (run.enters[step].n,)),
-            Fact(f"checkpoint {checkpoint} of the final history holds that superstep", (call.n,)),
-        )
-        return Violation(f"{run.tag} writes nothing after {successor.tag} began", f"it wrote superstep {step}", facts)
+        for step, opened, held in _held_steps(run):
+            if opened < began.at or (checkpoint := _written(call, run, step)) is None:
+                continue
+            facts = (after, held, _written_fact(call, run, step, checkpoint))
+            expected = f"{run.tag} writes nothing after {successor.tag} began"
+            return Violation(expected, f"it wrote superstep {step}", facts)
     return None
 
 
-def _releases(run: Run) -> Iterator[tuple[int, float]]:
-    """Supersteps that were entered, with the instant before which a gate did not let them be left."""
+def _held_steps(run: Run) -> Iterator[tuple[int, float, Fact]]:
+    """Supersteps that were entered, with the instant before which a gate did not let them be left, and the proof."""
     for step in run.enters:
-        if (opened := run.release(step)) is not None:
-            yield step, opened.at
+        opened, held = run.release(step), run.held_fact(step)
+        if opened is not None and held is not None:
+            yield step, opened.at, held
+
+
+def _written_fact(call: Call, run: Run, step: int, checkpoint: str) -> Fact:
+    return fact("written", (call.n,), run=run.tag, step=step, checkpoint=checkpoint)
 
 
 def _write_after_settling(thread: Thread, run: Run) -> Violation | None:
@@ -104,15 +114,11 @@ def _write_after_settling(thread: Thread, run: Run) -> Violation | None:
         return None
     known = {c["id"] for c in early.answer}
     new = [c for c in late.answer if c["id"] not in known and (c["tag"] == run.tag or c["run"] == run.run_id)]
-    if not new or len(early.answer) != len(known):
+    if not new or len(early.answer) != len(known) or len(known) >= HISTORY_PAGE:
         return None
     facts = (
-        run.accepted_fact(),
-        Fact(
-            f"the thread had settled, and the history read then does not hold checkpoint {new[0]['id']}",
-            (early.n,),
-        ),
-        Fact(f"the history read at the end holds it, written by {run.tag}", (late.n,)),
+        thread.settled_fact(),
+        fact("new", (early.n, late.n), run=run.tag, checkpoint=str(new[0]["id"])),
     )
     return Violation(f"{run.tag} writes nothing after the thread has settled", f"{len(new)} new checkpoints", facts)
 
@@ -136,32 +142,23 @@ def final_when_read(thread: Thread) -> Iterator[Judgement]:
         if ended is None or not run.accepted or not run.enters:
             continue
         late = None
-        for step, instant, cites in _not_left_before(thread, run):
+        for step, instant, held in _not_left_before(thread, run):
             if instant > ended.call.until and (checkpoint := _written(call, run, step)) is not None:
-                late = (step, instant, cites, checkpoint)
+                late = (step, (run.read_fact(ended), held, _written_fact(call, run, step, checkpoint)))
         if late is not None:
-            step, instant, cites, checkpoint = late
-            read = "gone" if ended.status == GONE else ended.status
-            facts = (
-                run.accepted_fact(),
-                Fact(f"{run.tag} was read as {read} by {ms(ended.call.until)}", (ended.call.n,)),
-                Fact(f"superstep {step} of {run.tag} was not left before {ms(instant)}", cites),
-                Fact(f"checkpoint {checkpoint} of the final history holds that superstep", (call.n,)),
-            )
-            yield Violation(
-                f"{run.tag} writes nothing after it was read as {read}", f"it wrote superstep {step}", facts
-            )
+            expected = f"{run.tag} writes nothing after it was read as {ended.status}"
+            yield Violation(expected, f"it wrote superstep {late[0]}", late[1])
         elif run.displacements:
             yield Exercised()
 
 
-def _not_left_before(thread: Thread, run: Run) -> Iterator[tuple[int, float, tuple[int, ...]]]:
-    for step, opened in _releases(run):
-        yield step, opened, (run.enters[step].n,)
+def _not_left_before(thread: Thread, run: Run) -> Iterator[tuple[int, float, Fact]]:
+    yield from _held_steps(run)
     if thread.facts.causal_receipts:
-        # The node waits for the receipt of its "leave", so its superstep ends after it.
+        # The node waits for the receipt of its "leave", so its superstep ends after it; but not for ever.
         for step, left in run.leaves.items():
-            yield step, left.at, (left.n,)
+            if left.at - run.create.sent < RECEIPT_S:
+                yield step, left.at, run.told_fact(left)
 
 
 @requirement(
@@ -179,15 +176,16 @@ def status_legal(thread: Thread) -> Iterator[Judgement]:
         strange = next((r for r in run.readings if r.status not in LEGAL and r.status != GONE), None)
         back = _back_to_pending(run)
         if strange is not None:
-            fact = Fact(f"{run.tag} was read as {strange.status!r}", (strange.call.n,))
-            yield Violation(f"one of {', '.join(sorted(LEGAL))}", fact.text, (run.accepted_fact(), fact))
+            observed = f"{run.tag} was read as {strange.status!r}"
+            yield Violation(f"one of {', '.join(sorted(LEGAL))}", observed, (run.read_fact(strange),))
         elif back is not None:
-            yield Violation("running is followed by an end", back.text, (run.accepted_fact(), back))
+            observed = f"{run.tag} was read as running, then as pending"
+            yield Violation("running is followed by an end", observed, back)
         elif run.readings:
             yield Exercised(overlap=bool(run.displacements))
 
 
-def _back_to_pending(run: Run) -> Fact | None:
+def _back_to_pending(run: Run) -> tuple[Fact, ...] | None:
     """``running`` then ``pending`` in real time, without a new attempt that would explain it."""
     if len({r.attempt for r in run.told}) > 1 or len([r for r in run.told if r.kind == "enter" and r.step == 0]) > 1:
         return None
@@ -196,7 +194,8 @@ def _back_to_pending(run: Run) -> Fact | None:
         return None
     for later in run.readings:
         if later.status == "pending" and later.call.sent >= running.call.until:
-            return Fact(f"{run.tag} was read as running, then as pending", (running.call.n, later.call.n))
+            cites = (run.create.n, *(r.n for r in run.told if r.kind == "enter"))
+            return run.read_fact(running), run.read_fact(later), fact("retry", cites, run=run.tag)
     return None
 
 
@@ -211,32 +210,18 @@ def _back_to_pending(run: Run) -> Fact | None:
 )
 def status_truthful(thread: Thread) -> Iterator[Judgement]:
     """Compares statuses with what the probe announced."""
-    # Announcements may be lost on streams: what was not seen may have happened all the same.
-    lossless = thread.facts.history.transport != "stream"
     for run in thread.runs.values():
         success = next((r for r in run.readings if r.status == "success"), None)
         raised, final = run.raises, run.final
-        if success is not None and success.call.until < run.cannot_end_before:
-            fact = Fact(f"{run.tag} was read as success by {ms(success.call.until)}", (success.call.n,))
-            when = "never" if run.cannot_end_before == float("inf") else f"at {ms(run.cannot_end_before)}"
-            gate = Fact(f"its last gate was opened {when}", (run.create.n,))
-            yield Violation(f"{run.tag} is not success before its end", fact.text, (run.accepted_fact(), fact, gate))
-        elif (
-            lossless
-            and success is not None
-            and run.script
-            and not run.reached_end
-            and len(thread.entries_of(run.tag)) < run.length
-        ):
-            entered = max(run.enters, default=None)
-            last = "never started" if entered is None else f"went no further than superstep {entered}"
-            fact = Fact(f"{run.tag} {last} of {len(run.script)}", tuple(r.n for r in run.told[-1:]) or (run.create.n,))
-            read = Fact(f"{run.tag} was read as success", (success.call.n,))
-            yield Violation(f"{run.tag} reached its end", fact.text, (run.accepted_fact(), read, fact))
+        gate, no_end = (gated_fact((run,)), run.no_end_fact()) if success is not None else (None, None)
+        if success is not None and gate is not None and success.call.until < run.cannot_end_before:
+            early = run.read_fact(success)
+            yield Violation(f"{run.tag} is not success before its end", early.text, (early, gate))
+        elif success is not None and no_end is not None:
+            yield Violation(f"{run.tag} reached its end", no_end.text, (run.read_fact(success), no_end))
         elif raised is not None and not run.displacements and final is not None and final.status in TERMINAL:
             if final.status != "error":
-                fact = Fact(f"{run.tag} raised in superstep {raised.step}", (raised.n,))
-                proof = (run.accepted_fact(), fact, run.final_fact())
+                proof = (run.told_fact(raised), run.final_fact(), run.undisturbed_fact())
                 yield Violation(f"{run.tag} ends error", f"{run.tag} ended {final.status}", proof)
             else:
                 yield Exercised(overlap=False)
@@ -257,7 +242,7 @@ def create_returns(thread: Thread) -> Iterator[Judgement]:
     """A create that is answered only after its run's gate was opened, though the run was inside it before."""
     for run in thread.runs.values():
         inside = [r for s, r in run.enters.items() if s < len(run.script) and run.script[s].get("gate")]
-        if not inside or not run.accepted:
+        if not inside or not run.accepted or run.create.request.get("endpoint", "runs") != "runs":
             continue
         first = min(inside, key=lambda r: r.at)
         opened = run.release(first.step)
@@ -266,12 +251,7 @@ def create_returns(thread: Thread) -> Iterator[Judgement]:
         if run.create.until <= opened.at:
             yield Exercised(overlap=False)
         elif opened.at - first.at > LONG_S and thread.facts.history.transport != "stream":
-            facts = (
-                Fact(
-                    f"{run.tag} was inside its gate from {ms(first.at)} until {ms(opened.at)}",
-                    (first.n, opened.n),
-                ),
-                run.accepted_fact(),
-            )
+            held = run.held_fact(first.step)
+            assert held is not None
             observed = f"answered {(run.create.until - first.at) * 1000:.0f} ms after the run had entered its gate"
-            yield Violation("answered while the run is held", observed, facts)
+            yield Violation("answered while the run is held", observed, (held, run.answered_fact()))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from conformance.facts import GONE, INFLIGHT, Entry, Fact, Run, Thread, ms, show_log, shown
+from conformance.facts import GONE, INFLIGHT, Entry, Fact, Run, Thread, fact, show_log, shown
 from conformance.requirements.base import MUST, Exercised, Judgement, Violation, requirement
 
 
@@ -25,56 +26,72 @@ def one_at_a_time(thread: Thread) -> Iterator[Judgement]:
             if x is y:
                 continue
             overlap = _by_cause(x, y) or _by_clock(x, y)
-            if overlap is None or _excused(x, y):
+            unexcused = _unexcused(x, y, overlap) if overlap is not None else None
+            if overlap is None or unexcused is None:
                 continue
-            yield Violation(f"{y.tag} waits for {x.tag}", overlap.text, (x.accepted_fact(), y.accepted_fact(), overlap))
+            yield Violation(f"{y.tag} waits for {x.tag}", overlap.text, (*overlap.facts, *unexcused))
             return
     if len(runs) > 1:
         yield Exercised()
 
 
-def _excused(x: Run, y: Run) -> bool:
-    """X may legally have been displaced, cancelled or terminal when Y entered, or the other way round."""
-    if x.ended_itself and y.ended_itself:
-        return False  # neither was displaced, whatever was called
+@dataclass(frozen=True)
+class Overlap:
+    """X was executing from ``since``, and still was when Y entered a superstep, which was known ``by``."""
+
+    since: float
+    by: float
+    text: str
+    facts: tuple[Fact, ...]
+
+
+def _unexcused(x: Run, y: Run, overlap: Overlap) -> tuple[Fact, ...] | None:
+    """Proof that neither can legally have been displaced, cancelled or terminal meanwhile; None if one can."""
+    if x.final is not None and y.final is not None and x.final.status == y.final.status == "success":
+        return x.final_fact(), y.final_fact()  # neither was displaced, whatever was called
     if not x.displacements and x.final is not None and x.final.status in (GONE, "interrupted"):
-        return True  # it was displaced without a call that allows it: others say so
-    entered = y.enters[0].at
-    if any(d.call.sent <= entered for d in x.displacements) or any(
-        d.call.sent <= x.enters[0].at for d in y.displacements
-    ):
-        return True
-    return x.ended_before(entered)
+        return None  # it was displaced without a call that allows it: others say so
+    first, second = x.unended_fact(overlap.by), y.unended_fact(overlap.since)
+    return (first, second) if first is not None and second is not None else None
 
 
-def _by_cause(x: Run, y: Run) -> Fact | None:
+def _by_cause(x: Run, y: Run) -> Overlap | None:
+    start = y.enters.get(0)
     for step, entered in x.enters.items():
-        opened = x.release(step)
-        if opened is None:
+        held, opened = x.held_fact(step), x.release(step)
+        again = sum(r.kind == "enter" and r.step == step for r in x.told) > 1
+        if held is None or opened is None or start is None or again:
             continue
-        for other in y.enters.values():
-            if entered.at <= y.create.sent and other.at < opened.at:
-                text = (
-                    f"{y.tag} entered superstep {other.step} by {ms(other.at)}, while {x.tag} was held at its gate "
-                    f"in superstep {step} from {ms(entered.at)} until {ms(opened.at)}"
-                )
-                return Fact(text, (entered.n, other.n, opened.n))
+        if entered.at <= y.create.sent and start.at < opened.at:
+            started = y.told_fact(start)
+            text = f"{started.text}, while {held.text}"
+            return Overlap(entered.at, start.at, text, (y.sent_fact(), held, started))
     return None
 
 
-def _by_clock(x: Run, y: Run) -> Fact | None:
+def _by_clock(x: Run, y: Run) -> Overlap | None:
     """Y entered a superstep after X's first entry and before X's last leaving, on the same clock."""
     first = x.enters.get(0)
     last = max((r for r in x.leaves.values()), key=lambda r: r.t, default=None)
     if first is None or last is None or first.clock != last.clock:
         return None
+    if sum(r.kind == "enter" and r.step == 0 for r in x.told) > 1 or first.attempt != last.attempt:
+        return None  # it may have been put back into the queue between two attempts
     for other in y.enters.values():
         if other.clock == first.clock and first.t < other.t < last.t:
-            text = (
-                f"on one clock, {y.tag} entered superstep {other.step} {(other.t - first.t) * 1000:.1f} ms after "
-                f"{x.tag} began and {(last.t - other.t) * 1000:.1f} ms before {x.tag} left its superstep {last.step}"
+            proof = fact(
+                "overlap",
+                (first.n, other.n, last.n),
+                run=x.tag,
+                other=y.tag,
+                step=other.step,
+                last=last.step,
+                since=first.at,
+                by=other.at,
+                begun=(other.t - first.t) * 1000,
+                left=(last.t - other.t) * 1000,
             )
-            return Fact(text, (first.n, other.n, last.n))
+            return Overlap(first.at, other.at, proof.text, (proof,))
     return None
 
 
@@ -93,10 +110,12 @@ def no_lost_update(thread: Thread) -> Iterator[Judgement]:
     if thread.head is None or not thread.settled:
         return
     log = thread.log
-    problem = _interleaved(log) or _overwritten(thread, log) or _counter(thread, log) or _foundations(thread, log)
+    written = [entry for entry in log if entry[0] not in thread.updates]  # a client's may come between any two
+    problem = (
+        _interleaved(thread, written) or _overwritten(thread, log) or _counter(thread, log) or _foundations(thread, log)
+    )
     if problem is not None:
-        expected, observed, facts = problem
-        yield Violation(expected, observed, (*facts, thread.log_fact()))
+        yield Violation(*problem)
     elif len({t for t, _ in log}) > 1:
         yield Exercised()
 
@@ -104,17 +123,21 @@ def no_lost_update(thread: Thread) -> Iterator[Judgement]:
 Problem = tuple[str, str, tuple[Fact, ...]]
 
 
-def _interleaved(log: list[Entry]) -> Problem | None:
+def _interleaved(thread: Thread, log: list[Entry]) -> Problem | None:
     blocks: list[str] = []
     for i, (tag, step) in enumerate(log):
         fresh = i == 0 or log[i - 1][0] != tag
         if fresh:
             if tag in blocks:
-                return f"{tag}'s segment in one piece", f"the log reads {show_log(log)}", ()
+                return f"{tag}'s segment in one piece", f"the log reads {show_log(log)}", (thread.log_fact(),)
             blocks.append(tag)
         wanted = 0 if fresh else log[i - 1][1] + 1
         if step != wanted:
-            return f"superstep {wanted} of {tag} at place {i}", f"superstep {step}: {show_log(log)}", ()
+            return (
+                f"superstep {wanted} of {tag} at place {i}",
+                f"superstep {step}: {show_log(log)}",
+                (thread.log_fact(),),
+            )
     return None
 
 
@@ -124,10 +147,9 @@ def _overwritten(thread: Thread, log: list[Entry]) -> Problem | None:
         final = run.final
         # Success is an end of its own, whatever displaced the run too late: nothing takes its segment away.
         ended = run.accepted and final is not None and final.status == "success"
-        ran = run.enters.get(0)
-        if ended and run.reached_end and ran is not None and run.tag not in present:
-            executed = Fact(f"{run.tag} executed from {ms(ran.at)} to its end", (ran.n,))
-            facts = (run.accepted_fact(), run.final_fact(), executed)
+        left = run.leaves.get(len(run.script) - 1)
+        if ended and left is not None and run.length and run.tag not in present:
+            facts = (run.final_fact(), run.told_fact(left), thread.settled_fact(), thread.log_fact())
             return f"{run.tag}'s completed supersteps are in the state", f"{run.tag} was overwritten", facts
     return None
 
@@ -135,9 +157,11 @@ def _overwritten(thread: Thread, log: list[Entry]) -> Problem | None:
 def _counter(thread: Thread, log: list[Entry]) -> Problem | None:
     assert thread.head is not None
     counted, _ = thread.replayed(log)
-    if thread.head.answer["counter"] != counted:
-        fact = Fact(f"the final counter is {thread.head.answer['counter']}", (thread.head.n,))
-        return f"a counter of {counted}, the increments in the log", fact.text, (fact,)
+    value = thread.head.answer["counter"]
+    if value != counted and all(tag in thread.runs for tag, _ in log):
+        counter = fact("counter", (thread.head.n,), thread=thread.name, value=value)
+        expected = f"a counter of {counted}, the increments in the log"
+        return expected, f"the final counter is {value}", (thread.log_fact(), counter)
     return None
 
 
@@ -148,12 +172,9 @@ def _foundations(thread: Thread, log: list[Entry]) -> Problem | None:
             continue
         if found["log_hash"] != thread.hash_of(log[:start]):
             before = show_log(log[:start])
-            fact = Fact(f"{run.tag} found a log of {found['log']} entries when it started", (run.enters[0].n,))
-            return (
-                f"{run.tag} started from what stands before it ({before})",
-                f"{fact.text}, not that",
-                (fact,),
-            )
+            expected = f"{run.tag} started from what stands before it ({before})"
+            observed = f"{run.tag} found a log of {found['log']} entries when it started, not that"
+            return expected, observed, (thread.log_fact(), run.found_fact())
     return None
 
 
@@ -187,14 +208,17 @@ def independent(thread: Thread) -> Iterator[Judgement]:
         if not busy_elsewhere:
             continue
         if run.refused and first:
-            elsewhere = busy_elsewhere[0].accepted_fact()
+            idle = thread.idle_fact((run,))
+            if idle is None:
+                continue
             observed = f"{run.tag}'s create was answered {shown(run.create)}"
-            yield Violation(f"accepted: thread {thread.name} was idle", observed, (elsewhere, run.accepted_fact()))
+            proof = (idle, busy_elsewhere[0].answered_fact(), run.answered_fact())
+            yield Violation(f"accepted: thread {thread.name} was idle", observed, proof)
         elif run.undisturbed and run.final is not None and run.final.status not in INFLIGHT:
-            wanted = "error" if run.fails else "success"
+            wanted = run.ending
             if run.final.status != wanted:
                 seen = "is gone (404)" if run.final.status == GONE else f"ended {run.final.status}"
-                proof = (run.accepted_fact(), *(r.accepted_fact() for r in busy_elsewhere), run.final_fact())
+                proof = (busy_elsewhere[0].answered_fact(), run.undisturbed_fact(), run.final_fact())
                 yield Violation(f"{run.tag} ends {wanted}: nothing on its thread ended it", f"{run.tag} {seen}", proof)
             else:
                 yield Exercised()
@@ -209,15 +233,12 @@ def _foreign(thread: Thread) -> Fact | None:
     for call in thread.lists:
         for row in call.answer:
             if strange(row["tag"]):
-                return Fact(f"thread {thread.name} lists {row['tag']}, a run of another thread", (call.n,))
+                return fact("foreign", (call.n,), thread=thread.name, run=row["tag"], where="list of runs")
     if thread.head is not None:
-        for tag, _ in thread.log:
+        tags = [("log", tag) for tag, _ in thread.log] + [("messages", m[2]) for m in thread.head.answer["messages"]]
+        for where, tag in tags:
             if strange(tag):
-                return Fact(f"thread {thread.name}'s state holds {tag}, a run of another thread", (thread.head.n,))
-        for message in thread.head.answer["messages"]:
-            if strange(message[2]):
-                text = f"thread {thread.name}'s messages hold the input of {message[2]}, a run of another thread"
-                return Fact(text, (thread.head.n,))
+                return fact("foreign", (thread.head.n,), thread=thread.name, run=tag, where=where)
     return None
 
 
@@ -240,6 +261,7 @@ def _all_tags(thread: Thread) -> set[str]:
     ),
     breaks="a run is lost between two states, or the thread's status is not recomputed after a displacement",
     advice="derive the thread's status from its runs; look for runs that nobody executes any more",
+    special=True,
 )
 def settles(thread: Thread) -> Iterator[Judgement]:
     """Judges the epilogue: all gates open, and then the settle deadline."""
@@ -251,12 +273,6 @@ def settles(thread: Thread) -> Iterator[Judgement]:
         if accepted:
             yield Exercised(overlap=len(accepted) > 1)
         return
-    if not end.in_full or not accepted:
-        return  # not waited for in full, because the verdict stood already
-    lists = [c for c in thread.lists if c.phase == "settle"]
-    if not lists or not (end.unsettled or end.thread_status == "busy"):
-        return  # it could not be read how it ended
-    what = f"runs {', '.join(end.unsettled)} not terminal" if end.unsettled else f"thread status {end.thread_status}"
-    fact = Fact(f"{end.waited:.1f} s after all gates were open: {what}", (end.n, lists[-1].n))
-    proof = (*(r.accepted_fact() for r in accepted), fact)
-    yield Violation("every run terminal and the thread not busy", fact.text, proof)
+    # Where it was not waited for in full, the verdict stands already.
+    if accepted and (stuck := thread.unsettled_fact()) is not None:
+        yield Violation("every run terminal and the thread not busy", stuck.text, (stuck,))

@@ -6,20 +6,23 @@ import contextlib
 import json
 import os
 import random
+import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from conformance.baseline import of_options
 from conformance.config import BadOption, Options, Plan
 from conformance.dialects import UnknownDialect, find_dialect
 from conformance.embedded import CannotServe, reference_server
+from conformance.signals import BROKEN_OFF
 
 Answers = dict[str, Any]
 """``error``: why there are none, or None; ``lost``: why the target was given up on the way, or None;
-``requirements``: id to its part of ``result.json``.
+``requirements``: id to its part of ``result.json``, with the ``timeline`` of its first violation as text, or None.
 """
 LONGEST_S = 3600.0
 POLL_S = 0.2
@@ -80,28 +83,41 @@ def _answers(url: str | None, options: Options, ids: Sequence[str], reports: Seq
             if url is not None:
                 return _checked(url, options, ids, reports)
             with reference_server() as own:
-                return _checked(own, options, ids, reports)
+                return _checked(own, options, ids, reports, embedded=True)
     except (BadOption, UnknownDialect, CannotServe) as e:
         return _none(str(e))
 
 
-def _checked(url: str, options: Options, ids: Sequence[str], reports: Sequence[str]) -> Answers:
-    from conformance.cli import BROKEN_OFF, own_failure, prepare
-    from conformance.driver import Check
-    from conformance.events import Listener
-    from conformance.execution.loop import run
-    from conformance.execution.preflight import TargetUnusable
-    from conformance.report.junit import JunitReport
-    from conformance.report.result import JsonReport, to_json
+def _checked(url: str, options: Options, ids: Sequence[str], reports: Sequence[str], embedded: bool = False) -> Answers:
+    from conformance.cli import prepare
 
     folder = Path(options.report_dir)
-    histories = prepare(folder) if reports else None
-    writers: dict[str, Listener] = {"json": JsonReport(folder), "junit": JunitReport(folder, options.strict)}
+    with tempfile.TemporaryDirectory(prefix="doubletext-") as scratch:
+        histories = prepare(folder) if reports else Path(scratch)
+        return _judged(url, options, ids, reports, histories, embedded)
+
+
+def _judged(
+    url: str, options: Options, ids: Sequence[str], reports: Sequence[str], histories: Path, embedded: bool
+) -> Answers:
+    from conformance.cli_common import own_failure
+    from conformance.driver import Check
+    from conformance.execution.loop import run
+    from conformance.execution.preflight import TargetUnusable
+    from conformance.report.result import to_json
+    from conformance.report.writers import writers
+
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
     plan = Plan(
-        url, replace(options, only=tuple(ids), skip=()), find_dialect(options.dialect), seed, histories=histories
+        url,
+        replace(options, only=tuple(ids), skip=()),
+        find_dialect(options.dialect),
+        seed,
+        histories=histories,
+        baseline=of_options(options),
+        embedded=embedded,
     )
-    check = Check(plan, [writers[name] for name in reports])
+    check = Check(plan, writers(reports, Path(options.report_dir), options.strict))
     try:
         run(check.run)
         outcome = check.outcome()
@@ -112,5 +128,17 @@ def _checked(url: str, options: Options, ids: Sequence[str], reports: Sequence[s
         raise
     except Exception as e:  # no traceback: it would show the values of the options
         return _none(check.redactor.text(own_failure(e)))
-    requirements = {r["id"]: r for r in to_json(outcome)["requirements"]}
+    requirements = {r["id"]: {**r, "timeline": _drawn(r, histories)} for r in to_json(outcome)["requirements"]}
     return {"error": None, "lost": outcome.lost, "requirements": requirements}
+
+
+def _drawn(requirement: Mapping[str, Any], histories: Path) -> str | None:
+    """The timeline of its first violation, as text, below what would have been legal."""
+    from conformance.history import History
+    from conformance.report.drawn import compared
+
+    for violation in requirement["violations"][:1]:
+        file = histories / Path(violation["history"]).name
+        if file.is_file():
+            return compared(History.load(file), requirement["id"], violation["proof"])
+    return None

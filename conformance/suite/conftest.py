@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from conformance.baseline import of_options
 from conformance.config import BadOption, Options
+from conformance.dialects import UnknownDialect
 from conformance.pytest_plugin import given
 from conformance.requirements import REGISTRY
 from conformance.suite.checking import Answers, answers_once
@@ -15,7 +17,7 @@ from conformance.suite.checking import Answers, answers_once
 
 def options_of(config: pytest.Config) -> tuple[str | None, Options]:
     """The target and the options; raises pytest.UsageError where they make no sense."""
-    from conformance.cli import resolve
+    from conformance.cli_common import resolve
 
     values = given(config)
     url = values.pop("url", None)
@@ -30,8 +32,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a selected requirement."""
     if "requirement_id" in metafunc.fixturenames:
         try:
-            ids = options_of(metafunc.config)[1].selected(REGISTRY)
-        except BadOption as e:
+            options = options_of(metafunc.config)[1]
+            ids = options.selected(REGISTRY)
+            of_options(options)
+        except (BadOption, UnknownDialect) as e:
             raise pytest.UsageError(str(e)) from None
         metafunc.parametrize("requirement_id", ids)
 
@@ -50,14 +54,16 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def said(requirement_id: str, answers: Answers) -> dict[str, Any]:
-    """What the check says of the requirement; an error where the check itself did not work."""
+    """What the check says of the requirement; an error where it could not say anything."""
     if answers["error"] is not None:
         pytest.fail(f"doubletext: {answers['error']}", pytrace=False)
     part: dict[str, Any] = answers["requirements"][requirement_id]
     if part["verdict"] == "harness-error":
         pytest.fail(f"doubletext itself failed: {part['why']}", pytrace=False)
-    if answers["lost"] is not None and part["verdict"] in ("inconclusive", "could-not-run"):
-        pytest.fail(f"doubletext: the target was lost: {answers['lost']}", pytrace=False)
+    if part["verdict"] in ("inconclusive", "could-not-run"):  # a gate that knows nothing does not open
+        lost = answers["lost"]
+        why = f"{part['verdict']}: {part['why']}" if lost is None else f"the target was lost: {lost}"
+        pytest.fail(f"doubletext: {why}", pytrace=False)
     return part
 
 

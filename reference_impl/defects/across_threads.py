@@ -30,6 +30,11 @@ COLLATERAL = (
     "thread.one-at-a-time",
     "thread.no-lost-update",
     "thread.settles",
+    "thread.busy-iff-inflight",
+    "delete.stops-writes",
+    "delete.thread-settles",
+    "checkpoint.attributed",
+    "webhook.once",
     "run.terminal-is-final",
     "run.final-when-read",
     "run.status-legal",
@@ -40,7 +45,20 @@ COLLATERAL = (
 """What else may fail: the suite runs its programs beside each other, on many threads."""
 
 
-@defect(must_fail=["thread.independent"], may_fail=COLLATERAL)
+@defect(
+    must_fail=["thread.independent", "history.explainable"],
+    may_fail=[
+        *COLLATERAL,
+        "endpoint.stateless",
+        "cancel.codes",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
+        "cancel.twice",
+        "endpoint.same.wait",
+        "endpoint.same.stream",
+    ],
+)
 class InterruptsAllThreads(Defective):
     """Interrupt looks for inflight runs without asking whose thread they are on, and stops them all."""
 
@@ -51,7 +69,20 @@ class InterruptsAllThreads(Defective):
         return super().carry_out(admission, thread, spec)
 
 
-@defect(must_fail=["thread.independent"], may_fail=COLLATERAL)
+@defect(
+    must_fail=["thread.independent", "history.explainable"],
+    may_fail=[
+        *COLLATERAL,
+        "endpoint.stateless",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
+        "endpoint.same.wait",
+        "endpoint.same.stream",
+        "endpoint.own-events",
+        "endpoint.tells",
+    ],
+)
 class WritesToTheNeighbour(Defective):
     """A run that had to wait executes on whichever other thread has a run executing just then."""
 
@@ -72,3 +103,19 @@ class WritesToTheNeighbour(Defective):
                 if other is not run.thread and any(r.status is RunStatus.RUNNING for r in other.runs):
                     return replace(run, thread=other)
         return run
+
+
+@defect(must_fail=["thread.not-starved"])
+class LongQueueBlocksOthers(Defective):
+    """While more than eight runs wait on a thread, no run starts on threads where fewer do."""
+
+    def next_run(self, thread: Thread) -> Run | None:
+        others = (other for other in self.storage.threads.values() if other is not thread)
+        longest = max((len(self.queue(other)) for other in others), default=0)
+        return None if longest > 8 and len(self.queue(thread)) < longest else super().next_run(thread)
+
+    def begin(self, run: Run) -> None:
+        super().begin(run)
+        for thread in self.storage.threads.values():
+            if thread is not run.thread:
+                self.worker.wake(thread)

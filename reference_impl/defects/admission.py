@@ -22,8 +22,12 @@ from .registry import Defective, defect
         "displaced.stops",
         "thread.one-at-a-time",
         "thread.no-lost-update",
+        "history.explainable",
     ],
     may_fail=[
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
         "reject.code",
         "enqueue.first-completes",
         "enqueue.separate-run",
@@ -51,7 +55,7 @@ class NoStrategy(Defective):
         return next(iter(self.queue(thread)), None)
 
 
-@defect(must_fail=["reject.one-winner"], may_fail=["reject.conflict"])
+@defect(must_fail=["reject.one-winner", "history.explainable"], may_fail=["reject.conflict"])
 class CheckThenAct(Defective):
     """Reject looks whether the thread is free, and takes it a few milliseconds later, without a lock."""
 
@@ -63,7 +67,7 @@ class CheckThenAct(Defective):
 
 
 @defect(
-    must_fail=["reject.no-effect"],
+    must_fail=["reject.no-effect", "history.explainable"],
     may_fail=["reject.one-winner", "reject.reopens", "thread.no-lost-update", "checkpoint.lineage"],
 )
 class RefusedButCreated(Defective):
@@ -75,7 +79,10 @@ class RefusedButCreated(Defective):
         return super().carry_out(admission, thread, spec)
 
 
-@defect(must_fail=["enqueue.accepted", "interrupt.accepted", "rollback.accepted"])
+@defect(
+    must_fail=["enqueue.accepted", "interrupt.accepted", "rollback.accepted", "history.explainable"],
+    may_fail=["create.if-not-exists"],
+)
 class RefusesEveryStrategy(Defective):
     """While a run is inflight everybody is refused, whatever the strategy."""
 
@@ -83,7 +90,7 @@ class RefusesEveryStrategy(Defective):
         return super().admit(Strategy.REJECT if inflight else strategy, inflight)
 
 
-@defect(must_fail=["enqueue.accepted"])
+@defect(must_fail=["enqueue.accepted", "history.explainable"], may_fail=["create.if-not-exists"])
 class QueueOfOne(Defective):
     """Only one run can wait: a further enqueue is refused."""
 
@@ -94,7 +101,10 @@ class QueueOfOne(Defective):
         return super().admit(strategy, inflight)
 
 
-@defect(must_fail=["reject.conflict", "reject.one-winner"], may_fail=["reject.no-effect", "reject.code"])
+@defect(
+    must_fail=["reject.conflict", "reject.one-winner", "history.explainable"],
+    may_fail=["reject.no-effect", "reject.code"],
+)
 class AcceptsEveryReject(Defective):
     """Treats reject as enqueue: nobody is ever refused."""
 
@@ -102,18 +112,24 @@ class AcceptsEveryReject(Defective):
         return super().admit(Strategy.ENQUEUE if strategy is Strategy.REJECT else strategy, inflight)
 
 
-@defect(must_fail=["reject.conflict", "reject.one-winner"], may_fail=["reject.no-effect", "reject.code"])
+@defect(
+    must_fail=["reject.conflict", "reject.one-winner", "history.explainable"],
+    may_fail=["reject.no-effect", "reject.code"],
+)
 class LooksAtAnOldList(Defective):
-    """Reject looks at a copy of the list of inflight runs that is a tenth of a second old."""
+    """Reject looks at a copy of the list of inflight runs that is two seconds old."""
 
     def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
         if strategy is Strategy.REJECT:
-            then = self.storage.now() - timedelta(seconds=0.1)
+            then = self.storage.now() - timedelta(seconds=2)
             inflight = [run for run in inflight if run.created_at < then]
         return super().admit(strategy, inflight)
 
 
-@defect(must_fail=["reject.conflict", "reject.one-winner"], may_fail=["reject.code", "reject.no-effect"])
+@defect(
+    must_fail=["reject.conflict", "reject.one-winner", "history.explainable"],
+    may_fail=["reject.code", "reject.no-effect", "create.if-not-exists"],
+)
 class RefusalIsServerError(Defective):
     """The refusal is a 500."""
 
@@ -147,7 +163,7 @@ class RefusalChangesMetadata(Defective):
         return super().carry_out(admission, thread, spec)
 
 
-@defect(must_fail=["reject.no-effect"])
+@defect(must_fail=["reject.no-effect", "thread.busy-iff-inflight"])
 class RefusalChangesThreadStatus(Defective):
     """After a refused create the thread is called idle, though its run goes on."""
 
@@ -166,7 +182,7 @@ class RefusalChangesThreadStatus(Defective):
 
 
 @defect(
-    must_fail=["reject.no-effect"],
+    must_fail=["reject.no-effect", "history.explainable"],
     may_fail=[
         "reject.conflict",
         "reject.one-winner",
@@ -182,6 +198,7 @@ class RefusalChangesThreadStatus(Defective):
         "rollback.no-orphans",
         "thread.one-at-a-time",
         "thread.independent",
+        "thread.busy-iff-inflight",
         "run.status-truthful",
     ],
 )
@@ -194,7 +211,7 @@ class RefusalStopsTheRun(Defective):
         return super().carry_out(admission, thread, spec)
 
 
-@defect(must_fail=["reject.reopens"], may_fail=["reject.one-winner"])
+@defect(must_fail=["reject.reopens", "history.explainable"], may_fail=["reject.one-winner"])
 class StaysClosed(Defective):
     """Reject still refuses when the last run is over."""
 

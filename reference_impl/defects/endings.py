@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reference_impl.worker import Worker
 
 
-@defect(must_fail=["run.status-truthful"], may_fail=["enqueue.first-completes"])
+@defect(must_fail=["run.status-truthful", "history.explainable"], may_fail=["enqueue.first-completes"])
 class FailureCalledSuccess(Defective):
     """A run whose node raised is called successful."""
 
@@ -26,8 +26,12 @@ class FailureCalledSuccess(Defective):
 
 
 @defect(
-    must_fail=["enqueue.first-completes"],
+    must_fail=["enqueue.first-completes", "history.explainable"],
     may_fail=[
+        "endpoint.stateless",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
         "run.status-truthful",
         "reject.no-effect",
         "reject.reopens",
@@ -43,8 +47,15 @@ class SuccessCalledError(Defective):
 
 
 @defect(
-    must_fail=["run.status-truthful"],
+    must_fail=["run.status-truthful", "history.explainable"],
     may_fail=[
+        "endpoint.stateless",
+        "endpoint.tells",
+        "thread.settles",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.codes",
+        "cancel.bulk",
         "run.terminal-is-final",
         "run.final-when-read",
         "run.status-legal",
@@ -65,7 +76,7 @@ class SuccessBeforeTheEnd(Defective):
         return RunStatus.SUCCESS if run.status is RunStatus.RUNNING else run.status
 
 
-@defect(must_fail=["run.status-legal"], may_fail=["thread.settles"])
+@defect(must_fail=["run.status-legal", "history.explainable"], may_fail=["thread.settles"])
 class UnknownStatus(Defective):
     """A run that waits is called ``queued``, which is no status of the API."""
 
@@ -74,8 +85,11 @@ class UnknownStatus(Defective):
 
 
 @defect(
-    must_fail=["run.terminal-is-final"],
+    must_fail=["run.terminal-is-final", "history.explainable"],
     may_fail=[
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
         "run.final-when-read",
         "run.status-legal",
         "run.status-truthful",
@@ -97,8 +111,9 @@ class TerminalStatusFlips(Defective):
 
 
 @defect(
-    must_fail=["run.terminal-is-final", "thread.no-lost-update"],
+    must_fail=["run.terminal-is-final", "thread.no-lost-update", "history.explainable"],
     may_fail=[
+        "cancel.rollback-reverts",
         "run.final-when-read",
         "enqueue.conserves-input",
         "interrupt.keeps-progress",
@@ -174,8 +189,9 @@ class LateCheckpoint(Defective):
 
 
 @defect(
-    must_fail=["thread.no-lost-update"],
+    must_fail=["thread.no-lost-update", "history.explainable"],
     may_fail=[
+        "cancel.rollback-reverts",
         "run.terminal-is-final",
         "run.final-when-read",
         "enqueue.conserves-input",

@@ -14,7 +14,7 @@ from .surgery import before, rewind
 
 
 @defect(
-    must_fail=["interrupt.status", "interrupt.keeps-progress"],
+    must_fail=["interrupt.status", "interrupt.keeps-progress", "history.explainable"],
     may_fail=["interrupt.builds-on", "thread.no-lost-update"],
 )
 class InterruptIsRollback(Defective):
@@ -25,7 +25,7 @@ class InterruptIsRollback(Defective):
 
 
 @defect(
-    must_fail=["interrupt.status", "displaced.stops"],
+    must_fail=["interrupt.status", "displaced.stops", "history.explainable"],
     may_fail=["interrupt.builds-on"],
 )
 class InterruptIgnored(Defective):
@@ -35,7 +35,10 @@ class InterruptIgnored(Defective):
         return super().admit(Strategy.ENQUEUE if strategy is Strategy.INTERRUPT else strategy, inflight)
 
 
-@defect(must_fail=["displaced.stops"], may_fail=["interrupt.builds-on", "run.status-truthful"])
+@defect(
+    must_fail=["displaced.stops", "history.explainable"],
+    may_fail=["cancel.interrupt", "interrupt.builds-on", "run.status-truthful"],
+)
 class RelabelledAtTheEnd(Defective):
     """An interrupted run is not stopped: it runs to its end, and is only then called interrupted."""
 
@@ -58,8 +61,10 @@ class RelabelledAtTheEnd(Defective):
 
 
 @defect(
-    must_fail=["displaced.stops", "run.final-when-read"],
+    must_fail=["displaced.stops", "run.final-when-read", "history.explainable"],
     may_fail=[
+        "cancel.interrupt",
+        "cancel.wait",
         "interrupt.builds-on",
         "run.terminal-is-final",
         "run.status-truthful",
@@ -77,8 +82,9 @@ class NeverTold(Defective):
 
 
 @defect(
-    must_fail=["interrupt.no-injection", "interrupt.status"],
+    must_fail=["interrupt.no-injection", "interrupt.status", "history.explainable"],
     may_fail=[
+        "checkpoint.attributed",
         "displaced.stops",
         "interrupt.builds-on",
         "run.status-legal",
@@ -128,8 +134,8 @@ class InjectedIntoTheRunning(ExecutesInAnothersName):
 
 
 @defect(
-    must_fail=["interrupt.keeps-progress"],
-    may_fail=["thread.no-lost-update", "run.terminal-is-final", "interrupt.builds-on"],
+    must_fail=["interrupt.keeps-progress", "history.explainable"],
+    may_fail=["cancel.interrupt", "thread.no-lost-update", "run.terminal-is-final", "interrupt.builds-on"],
 )
 class InterruptDropsLastSuperstep(Defective):
     """Interrupt loses the last superstep that the run had completed."""
@@ -142,8 +148,8 @@ class InterruptDropsLastSuperstep(Defective):
 
 
 @defect(
-    must_fail=["interrupt.keeps-progress"],
-    may_fail=["thread.no-lost-update", "interrupt.builds-on"],
+    must_fail=["interrupt.keeps-progress", "history.explainable"],
+    may_fail=["cancel.interrupt", "thread.no-lost-update", "interrupt.builds-on"],
 )
 class InterruptDropsAllSupersteps(Defective):
     """Interrupt loses all that the run had written, though it keeps the run."""
@@ -154,8 +160,8 @@ class InterruptDropsAllSupersteps(Defective):
 
 
 @defect(
-    must_fail=["interrupt.keeps-progress", "interrupt.builds-on"],
-    may_fail=["thread.no-lost-update", "checkpoint.one-chain", "checkpoint.lineage"],
+    must_fail=["interrupt.keeps-progress", "interrupt.builds-on", "history.explainable"],
+    may_fail=["cancel.interrupt", "thread.no-lost-update", "checkpoint.one-chain", "checkpoint.lineage"],
 )
 class InterruptBuildsOnTheStart(Defective):
     """The new run builds on what the interrupted one had found, not on what it left."""
@@ -167,7 +173,10 @@ class InterruptBuildsOnTheStart(Defective):
         super().retire(run)
 
 
-@defect(must_fail=["interrupt.status"], may_fail=["checkpoint.lineage"])
+@defect(
+    must_fail=["interrupt.status", "history.explainable"],
+    may_fail=["cancel.interrupt", "cancel.bulk", "checkpoint.lineage"],
+)
 class InterruptedRunForgotten(Defective):
     """An interrupted run cannot be read any more: 404."""
 
@@ -176,7 +185,10 @@ class InterruptedRunForgotten(Defective):
         self.forget(run, INTERRUPTED)
 
 
-@defect(must_fail=["interrupt.status"], may_fail=["run.status-truthful"])
+@defect(
+    must_fail=["interrupt.status", "history.explainable"],
+    may_fail=["cancel.interrupt", "cancel.bulk", "run.status-truthful"],
+)
 class InterruptedCalledError(Defective):
     """An interrupted run is called failed."""
 
@@ -185,7 +197,7 @@ class InterruptedCalledError(Defective):
         self.storage.set_status(run, RunStatus.ERROR)
 
 
-@defect(must_fail=["thread.settles"])
+@defect(must_fail=["thread.settles"], may_fail=["thread.busy-iff-inflight"])
 class StuckBusy(Defective):
     """After an interrupt the thread stays busy for ever."""
 
@@ -206,7 +218,9 @@ class LeavesAHole(Defective):
         super().retire(run)
 
 
-@defect(must_fail=["checkpoint.lineage", "checkpoint.one-chain"], may_fail=["interrupt.builds-on"])
+@defect(
+    must_fail=["checkpoint.lineage", "checkpoint.one-chain"], may_fail=["interrupt.builds-on", "checkpoint.attributed"]
+)
 class WrongParent(Defective):
     """A run's first checkpoint names an older checkpoint as its parent than the one it builds on: a fork."""
 

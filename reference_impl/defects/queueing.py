@@ -11,7 +11,7 @@ from .hosts import ExecutesInAnothersName
 from .registry import Defective, defect
 
 
-@defect(must_fail=["enqueue.fifo"])
+@defect(must_fail=["enqueue.fifo", "history.explainable"])
 class LastInFirstOut(Defective):
     """The queue is a stack: the newest waiting run starts first."""
 
@@ -20,8 +20,11 @@ class LastInFirstOut(Defective):
 
 
 @defect(
-    must_fail=["thread.one-at-a-time", "thread.no-lost-update"],
+    must_fail=["thread.one-at-a-time", "thread.no-lost-update", "history.explainable"],
     may_fail=[
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
         "enqueue.first-completes",
         "enqueue.separate-run",
         "enqueue.fifo",
@@ -43,8 +46,15 @@ class EnqueueStartsAtOnce(Defective):
 
 
 @defect(
-    must_fail=["enqueue.first-completes"],
+    must_fail=["enqueue.first-completes", "history.explainable"],
     may_fail=[
+        "endpoint.stateless",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.codes",
+        "cancel.twice",
+        "cancel.bulk",
+        "create.if-not-exists",
         "enqueue.conserves-input",
         "enqueue.separate-run",
         "enqueue.fifo",
@@ -78,8 +88,13 @@ class StrandedByFailure(Defective):
 
 
 @defect(
-    must_fail=["enqueue.conserves-input"],
+    must_fail=["enqueue.conserves-input", "history.explainable"],
     may_fail=[
+        "create.if-not-exists",
+        "cancel.codes",
+        "cancel.bulk",
+        "cancel.twice",
+        "cancel.interrupt",
         "enqueue.separate-run",
         "enqueue.fifo",
         "run.status-legal",
@@ -99,7 +114,13 @@ class NewestReplacesWaiting(Defective):
 
 @defect(
     must_fail=["thread.settles"],
-    may_fail=["enqueue.conserves-input", "enqueue.separate-run", "enqueue.fifo", "enqueue.survives-failure"],
+    may_fail=[
+        "delete.thread-settles",
+        "enqueue.conserves-input",
+        "enqueue.separate-run",
+        "enqueue.fifo",
+        "enqueue.survives-failure",
+    ],
 )
 class StuckPending(Defective):
     """A run that was enqueued while another one waited already never starts."""
@@ -120,8 +141,17 @@ class StuckPending(Defective):
 
 
 @defect(
-    must_fail=["enqueue.separate-run"],
-    may_fail=["run.terminal-is-final", "run.final-when-read", "thread.no-lost-update", "checkpoint.lineage"],
+    must_fail=["enqueue.separate-run", "checkpoint.attributed", "history.explainable"],
+    may_fail=[
+        "enqueue.conserves-input",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
+        "run.terminal-is-final",
+        "run.final-when-read",
+        "thread.no-lost-update",
+        "checkpoint.lineage",
+    ],
 )
 class MergedIntoTheFirst(ExecutesInAnothersName):
     """An enqueued run executes as a part of the run that it waited for, under that one's id."""
@@ -135,8 +165,20 @@ class MergedIntoTheFirst(ExecutesInAnothersName):
 
 
 @defect(
-    must_fail=["enqueue.separate-run", "enqueue.conserves-input"],
+    must_fail=["enqueue.separate-run", "enqueue.conserves-input", "history.explainable"],
     may_fail=[
+        "endpoint.own-events",
+        "endpoint.tells",
+        "endpoint.stateless",
+        "delete.stops-writes",
+        "delete.thread-settles",
+        "webhook.once",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.wait",
+        "cancel.bulk",
+        "cancel.codes",
+        "cancel.twice",
         "enqueue.first-completes",
         "enqueue.fifo",
         "run.terminal-is-final",
@@ -146,6 +188,8 @@ class MergedIntoTheFirst(ExecutesInAnothersName):
         "thread.one-at-a-time",
         "enqueue.survives-failure",
         "thread.settles",
+        "thread.busy-iff-inflight",
+        "checkpoint.attributed",
     ],
 )
 class SharedRunId(Defective):
@@ -157,8 +201,12 @@ class SharedRunId(Defective):
 
 
 @defect(
-    must_fail=["run.terminal-is-final"],
+    must_fail=["run.terminal-is-final", "history.explainable"],
     may_fail=[
+        "thread.busy-iff-inflight",
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
+        "cancel.bulk",
         "run.final-when-read",
         "run.status-legal",
         "interrupt.status",

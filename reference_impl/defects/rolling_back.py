@@ -13,7 +13,7 @@ from .surgery import before, keep_channel, put_on_top, rewind
 
 
 @defect(
-    must_fail=["rollback.deleted", "rollback.reverts"],
+    must_fail=["rollback.deleted", "rollback.reverts", "history.explainable"],
     may_fail=["rollback.lineage", "rollback.no-orphans"],
 )
 class RollbackIsInterrupt(Defective):
@@ -24,7 +24,7 @@ class RollbackIsInterrupt(Defective):
 
 
 @defect(
-    must_fail=["rollback.deleted", "rollback.reverts", "displaced.stops"],
+    must_fail=["rollback.deleted", "rollback.reverts", "displaced.stops", "history.explainable"],
     may_fail=["rollback.lineage", "rollback.no-orphans"],
 )
 class RollbackIgnored(Defective):
@@ -34,7 +34,7 @@ class RollbackIgnored(Defective):
         return super().admit(Strategy.ENQUEUE if strategy is Strategy.ROLLBACK else strategy, inflight)
 
 
-@defect(must_fail=["rollback.deleted"])
+@defect(must_fail=["rollback.deleted", "history.explainable"], may_fail=["cancel.rollback-reverts", "cancel.bulk"])
 class RollbackKeepsTheRun(Defective):
     """Rollback reverts the state, but the run stays, called interrupted."""
 
@@ -44,7 +44,10 @@ class RollbackKeepsTheRun(Defective):
         self.end(run, RunStatus.INTERRUPTED, ROLLED_BACK)
 
 
-@defect(must_fail=["rollback.reverts", "rollback.lineage"], may_fail=["rollback.no-orphans", "checkpoint.lineage"])
+@defect(
+    must_fail=["rollback.reverts", "rollback.lineage", "history.explainable"],
+    may_fail=["cancel.rollback-reverts", "rollback.no-orphans", "checkpoint.lineage"],
+)
 class RollbackKeepsTheInput(Defective):
     """Rollback reverts what the run did, but not its input."""
 
@@ -65,14 +68,19 @@ class _RollbackKeepsAChannel(Defective):
             keep_channel(lineage, head, self.channel, segment[-1])
 
 
-@defect(must_fail=["rollback.reverts"], may_fail=["checkpoint.lineage"])
+@defect(
+    must_fail=["rollback.reverts", "history.explainable"], may_fail=["cancel.rollback-reverts", "checkpoint.lineage"]
+)
 class RollbackKeepsTheNote(_RollbackKeepsAChannel):
     """Rollback restores every channel of the state but one, ``note``."""
 
     channel = "note"
 
 
-@defect(must_fail=["rollback.reverts"], may_fail=["thread.no-lost-update", "checkpoint.lineage"])
+@defect(
+    must_fail=["rollback.reverts", "history.explainable"],
+    may_fail=["cancel.rollback-reverts", "thread.no-lost-update", "checkpoint.lineage"],
+)
 class RollbackKeepsTheCounter(_RollbackKeepsAChannel):
     """Rollback restores every channel of the state but one, ``counter``."""
 
@@ -92,8 +100,8 @@ class RollbackLeavesOrphans(Defective):
 
 
 @defect(
-    must_fail=["rollback.lineage", "rollback.no-orphans"],
-    may_fail=["checkpoint.lineage", "run.terminal-is-final"],
+    must_fail=["rollback.lineage", "rollback.no-orphans", "history.explainable"],
+    may_fail=["cancel.rollback-reverts", "checkpoint.lineage", "run.terminal-is-final"],
 )
 class RollbackStacksTheOldState(Defective):
     """Rollback writes the old state on top of the run's checkpoints, which stay in the lineage."""
@@ -109,8 +117,8 @@ class RollbackStacksTheOldState(Defective):
 
 
 @defect(
-    must_fail=["rollback.reverts", "rollback.lineage"],
-    may_fail=["rollback.no-orphans", "checkpoint.lineage", "thread.no-lost-update"],
+    must_fail=["rollback.reverts", "rollback.lineage", "history.explainable"],
+    may_fail=["cancel.rollback-reverts", "rollback.no-orphans", "checkpoint.lineage", "thread.no-lost-update"],
 )
 class RollbackNeedsAnEarlierRun(Defective):
     """Rollback only reverts where there is something to return to: not the first run of a thread."""
@@ -121,8 +129,10 @@ class RollbackNeedsAnEarlierRun(Defective):
 
 
 @defect(
-    must_fail=["rollback.reverts", "rollback.lineage"],
+    must_fail=["rollback.reverts", "rollback.lineage", "history.explainable"],
     may_fail=[
+        "cancel.interrupt",
+        "cancel.rollback-reverts",
         "thread.no-lost-update",
         "enqueue.conserves-input",
         "run.terminal-is-final",
@@ -138,7 +148,10 @@ class RollbackEmptiesTheThread(Defective):
         self.checkpoints.delete_thread(run.thread.thread_id)
 
 
-@defect(must_fail=["rollback.deleted"], may_fail=["run.terminal-is-final", "run.final-when-read"])
+@defect(
+    must_fail=["rollback.deleted", "history.explainable"],
+    may_fail=["cancel.rollback-reverts", "cancel.bulk", "run.terminal-is-final", "run.final-when-read"],
+)
 class DeletedRunReturns(Defective):
     """A run that was rolled back is there again when its successor is over."""
 

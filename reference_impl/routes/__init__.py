@@ -2,12 +2,12 @@
 
 from . import assistants, runs, state, stateless, store, system, threads
 
-ROUTERS = (
-    system.router,
-    assistants.router,
+ROUTERS = (  # routes are tried in this order, so what clients ask for most comes first; no two claim the same path
+    runs.router,
     threads.router,
     state.router,
-    runs.router,
-    stateless.router,
     store.router,
+    stateless.router,
+    assistants.router,
+    system.router,
 )

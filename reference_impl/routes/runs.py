@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Header, Query, Request
@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from reference_impl.errors import NotFound
 from reference_impl.house import House, house_of
+from reference_impl.multitask import Attending, Endpoint
 from reference_impl.schemas import Limit, Offset, RunCreate, RunsCancel
 from reference_impl.storage import Run, RunStatus
 from reference_impl.views import run_view
@@ -19,16 +20,13 @@ from .router import Router
 
 router = Router(tags=["Thread Runs"])
 
-CANCEL_WAIT: Final = 30.0
-"""Seconds after which ``cancel?wait=true`` answers even if the run's code still executes."""
-
 
 def location(run: Run) -> str:
     """The run's path, as the SDK expects it in ``Content-Location``."""
     return f"/threads/{run.thread.thread_id}/runs/{run.run_id}"
 
 
-async def accept(request: Request, thread_id: UUID, body: RunCreate) -> Run:
+async def accept(request: Request, thread_id: UUID, body: RunCreate, endpoint: Endpoint) -> Run:
     """Create a run on a thread.
 
     Raises:
@@ -37,11 +35,8 @@ async def accept(request: Request, thread_id: UUID, body: RunCreate) -> Run:
     """
     house = house_of(request)
     assistant = house.assistant(body.assistant_id)
-    if body.if_not_exists == "create" and str(thread_id) not in house.storage.threads:
-        thread = house.storage.create_thread(str(thread_id))
-    else:
-        thread = house.storage.thread(str(thread_id))
-    return await house.multitask.create(thread, body.spec(assistant.assistant_id, assistant.graph_id))
+    thread = await house.multitask.thread(str(thread_id), make=body.if_not_exists == "create")
+    return await house.multitask.accept(thread, body.spec(assistant.assistant_id, assistant.graph_id), endpoint)
 
 
 def interrupt_if_inflight(house: House, run: Run) -> None:
@@ -50,15 +45,18 @@ def interrupt_if_inflight(house: House, run: Run) -> None:
         house.multitask.cancel(run, keep_progress=True)
 
 
-async def answer_when_over(request: Request, run: Run, *, cancel: bool) -> Response:
+async def answer_when_over(request: Request, run: Run, *, how: Attending, cancel: bool) -> Response:
     """Wait for the run's end and answer with its final values, or with ``__error__`` that says why not."""
     headers = {"content-location": location(run), "location": f"{location(run)}/join"}
-    if not await still_there(request, run.events) and cancel:
+    events = house_of(request).multitask.events_of(run, how)
+    if not await still_there(request, events) and cancel:
         interrupt_if_inflight(house_of(request), run)
     return Json(run.output, headers=headers)
 
 
-def stream_of(request: Request, run: Run, *, cancel: bool, after: int = 0, modes: str = "") -> EventStream:
+def stream_of(
+    request: Request, run: Run, *, how: Attending, cancel: bool, after: int = 0, modes: str = ""
+) -> EventStream:
     """The run's events, from the one after the id ``after``; only those of the ``modes``, if given."""
     house = house_of(request)
     always = {"metadata", "error"}
@@ -68,7 +66,7 @@ def stream_of(request: Request, run: Run, *, cancel: bool, after: int = 0, modes
         return not names or event in always or event.split("|")[0].split("/")[0] in names
 
     return EventStream(
-        run.events,
+        house.multitask.events_of(run, how),
         after=after,
         wanted=wanted,
         on_disconnect=(lambda: interrupt_if_inflight(house, run)) if cancel else (lambda: None),
@@ -79,22 +77,22 @@ def stream_of(request: Request, run: Run, *, cancel: bool, after: int = 0, modes
 @router.post("/threads/{thread_id}/runs", response_model=None)
 async def create(request: Request, thread_id: UUID, body: RunCreate) -> Json:
     """Create a run and answer at once."""
-    run = await accept(request, thread_id, body)
+    run = await accept(request, thread_id, body, "runs")
     return Json(run_view(run, house_of(request).multitask), headers={"content-location": location(run)})
 
 
 @router.post("/threads/{thread_id}/runs/wait", response_model=None)
 async def wait(request: Request, thread_id: UUID, body: RunCreate) -> Response:
     """Create a run, and answer with its final values when it is over."""
-    run = await accept(request, thread_id, body)
-    return await answer_when_over(request, run, cancel=body.on_disconnect == "cancel")
+    run = await accept(request, thread_id, body, "wait")
+    return await answer_when_over(request, run, how="wait", cancel=body.on_disconnect == "cancel")
 
 
 @router.post("/threads/{thread_id}/runs/stream", response_model=None)
 async def create_stream(request: Request, thread_id: UUID, body: RunCreate) -> EventStream:
     """Create a run and stream its events."""
-    run = await accept(request, thread_id, body)
-    return stream_of(request, run, cancel=body.on_disconnect == "cancel")
+    run = await accept(request, thread_id, body, "stream")
+    return stream_of(request, run, how="stream", cancel=body.on_disconnect == "cancel")
 
 
 @router.get("/threads/{thread_id}/runs", response_model=None)
@@ -119,7 +117,7 @@ async def get(request: Request, thread_id: UUID, run_id: UUID) -> Json:
 async def join(request: Request, thread_id: UUID, run_id: UUID, cancel_on_disconnect: bool = False) -> Response:
     """Wait for a run that exists already."""
     run = house_of(request).storage.run(str(thread_id), str(run_id))
-    return await answer_when_over(request, run, cancel=cancel_on_disconnect)
+    return await answer_when_over(request, run, how="join", cancel=cancel_on_disconnect)
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/stream", response_model=None)
@@ -134,7 +132,9 @@ async def join_stream(
     """Stream the events of a run that exists already: all of them, or those after ``Last-Event-ID``."""
     run = house_of(request).storage.run(str(thread_id), str(run_id))
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
-    return stream_of(request, run, cancel=cancel_on_disconnect, after=after, modes=",".join(stream_mode or ()))
+    return stream_of(
+        request, run, how="join-stream", cancel=cancel_on_disconnect, after=after, modes=",".join(stream_mode or ())
+    )
 
 
 @router.post("/threads/{thread_id}/runs/{run_id}/cancel", response_model=None)
@@ -149,10 +149,8 @@ async def cancel(
     house = house_of(request)
     run = house.storage.run(str(thread_id), str(run_id))
     house.multitask.cancel(run, keep_progress=action != "rollback")
-    if not wait:
-        return Response(status_code=202)
-    await house.worker.wait_stopped(run, CANCEL_WAIT)
-    return Json({})
+    await house.multitask.cancelled(run, wait=wait)
+    return Json({}) if wait else Response(status_code=202)
 
 
 @router.post("/runs/cancel", response_model=None)
@@ -166,9 +164,8 @@ async def cancel_many(request: Request, body: RunsCancel, action: str = "interru
     chosen = [run for thread in threads for run in thread.runs if ids is None or run.run_id in ids]
     if ids is not None and not chosen:
         raise NotFound("None of these runs exists.")
-    for run in chosen:
-        if run.inflight and body.status in (None, "all", run.status):
-            house.multitask.cancel(run, keep_progress=action != "rollback")
+    matching = [run for run in chosen if run.inflight and body.status in (None, "all", run.status)]
+    house.multitask.cancel_many(matching, keep_progress=action != "rollback")
     return Response(status_code=204)
 
 

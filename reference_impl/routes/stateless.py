@@ -24,7 +24,7 @@ _cleaning: set[asyncio.Task[None]] = set()  # asyncio itself only holds its task
 async def _accept(request: Request, body: StatelessRunCreate) -> Run:
     house = house_of(request)
     assistant = house.assistant(body.assistant_id)
-    thread = house.storage.create_thread(temporary=body.on_completion == "delete")
+    thread = house.multitask.temporary_thread(kept=body.on_completion != "delete")
     run = await house.multitask.create(thread, body.spec(assistant.assistant_id, assistant.graph_id))
     if thread.temporary:
         task = asyncio.create_task(_delete_when_over(house, run))
@@ -48,10 +48,12 @@ async def create(request: Request, body: StatelessRunCreate) -> Json:
 @router.post("/wait", response_model=None)
 async def wait(request: Request, body: StatelessRunCreate) -> Response:
     """Create a run on a temporary thread, and answer with its final values when it is over."""
-    return await answer_when_over(request, await _accept(request, body), cancel=body.on_disconnect == "cancel")
+    return await answer_when_over(
+        request, await _accept(request, body), how="wait", cancel=body.on_disconnect == "cancel"
+    )
 
 
 @router.post("/stream", response_model=None)
 async def stream(request: Request, body: StatelessRunCreate) -> EventStream:
     """Create a run on a temporary thread and stream its events."""
-    return stream_of(request, await _accept(request, body), cancel=body.on_disconnect == "cancel")
+    return stream_of(request, await _accept(request, body), how="stream", cancel=body.on_disconnect == "cancel")

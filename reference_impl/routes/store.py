@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -28,13 +30,25 @@ def _view(item: Item) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _understood() -> Iterator[None]:
+    """The store says with a ValueError or a TypeError what it cannot do: labels that are empty or hold a period,
+    unknown operators of a filter, values that cannot be compared.
+
+    Raises:
+        BadInput: instead of these.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise BadInput(str(error)) from error
+
+
 @router.put("/items", response_model=None)
 async def put(request: Request, body: StorePut) -> Response:
     """Write an item, in the place of an older one with the same key."""
-    try:
+    with _understood():
         await house_of(request).store.aput(tuple(body.namespace), body.key, body.value)
-    except ValueError as error:  # labels that are empty, or hold a period
-        raise BadInput(str(error)) from error
     return Response(status_code=204)
 
 
@@ -50,20 +64,22 @@ async def get(request: Request, key: str, namespace: Annotated[list[str], Query(
 @router.delete("/items", response_model=None)
 async def delete(request: Request, body: StoreDelete) -> Response:
     """Delete an item; harmless when there is none."""
-    await house_of(request).store.adelete(tuple(body.namespace), body.key)
+    with _understood():
+        await house_of(request).store.adelete(tuple(body.namespace), body.key)
     return Response(status_code=204)
 
 
 @router.post("/items/search", response_model=None)
 async def search(request: Request, query: StoreSearch) -> Json:
     """List the items below a namespace."""
-    items = await house_of(request).store.asearch(
-        tuple(query.namespace_prefix),
-        query=query.query,
-        filter=query.filter,
-        limit=query.limit,
-        offset=query.offset,
-    )
+    with _understood():
+        items = await house_of(request).store.asearch(
+            tuple(query.namespace_prefix),
+            query=query.query,
+            filter=query.filter,
+            limit=query.limit,
+            offset=query.offset,
+        )
     return Json({"items": [{**_view(item), "score": item.score} for item in items]})
 
 

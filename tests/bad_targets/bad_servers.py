@@ -6,12 +6,15 @@ import http.client
 import http.server
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+SELF_SIGNED = Path(__file__).parent / "self_signed.pem"
 Answer = Callable[[str, str], bytes | None]
 """Method and path to the bytes that are sent; None keeps the connection open and silent."""
 
@@ -83,6 +86,9 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     upstream = ""
+    prefix = ""  # of every path, before what the upstream knows
+    leaking = True
+    in_ids = ""  # stands before every run id
     broken: Callable[[str, str], bool]
 
     def _forward(self) -> None:
@@ -100,11 +106,19 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
         parts = urlsplit(self.upstream)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         try:
-            connection.request(self.command, self.path, body, told)
+            if not self.path.startswith(self.prefix):
+                return self._answer(404, b"<h1>nothing here</h1>", "text/html")
+            path = (
+                self.path.removeprefix(self.prefix).replace(self.in_ids, "")
+                if self.in_ids
+                else self.path.removeprefix(self.prefix)
+            )
+            connection.request(self.command, path, body, told)
             answer = connection.getresponse()
             data, kind = answer.read(), answer.getheader("content-type", "application/json")
             if "json" in kind and data:
-                data = json.dumps(_with(json.loads(data), leak)).encode()
+                value = _renamed(json.loads(data), self.in_ids)
+                data = json.dumps(_with(value, leak) if self.leaking else value).encode()
             return self._answer(answer.status, data, kind)
         finally:
             connection.close()
@@ -113,8 +127,8 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
-        for name, value in self.headers.items():
-            self.send_header(f"x-echo-{name}", value)
+        for name, text in self.headers.items():
+            self.send_header(f"x-echo-{name}", text)
         self.end_headers()
         self.wfile.write(data)
 
@@ -122,6 +136,19 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         del format, args
+
+
+def _renamed(value: Any, before: str) -> Any:
+    """With ``before`` before every run id."""
+    match value:
+        case list():
+            return [_renamed(v, before) for v in value]
+        case dict():
+            return {
+                k: f"{before}{v}" if k == "run_id" and isinstance(v, str) else _renamed(v, before)
+                for k, v in value.items()
+            }
+    return value
 
 
 def _with(value: Any, leak: dict[str, Any]) -> Any:
@@ -143,18 +170,42 @@ def _with(value: Any, leak: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def echoing(upstream: str, broken: Callable[[str, str], bool] = lambda *_: False) -> Iterator[str]:
+def echoing(
+    upstream: str,
+    broken: Callable[[str, str], bool] = lambda *_: False,
+    *,
+    prefix: str = "",
+    in_ids: str = "",
+    leaking: bool = True,
+) -> Iterator[str]:
     """A proxy before ``upstream`` that repeats every header of a request in its answer; ``broken`` ones get a 500."""
 
     class Handler(_Proxy):
         pass
 
     Handler.upstream, Handler.broken = upstream, staticmethod(broken)  # type: ignore[assignment]
+    Handler.prefix, Handler.in_ids, Handler.leaking = prefix, in_ids, leaking
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_address[1]}{prefix}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def untrusted() -> Iterator[str]:
+    """A TLS server whose certificate nobody has signed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"https://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

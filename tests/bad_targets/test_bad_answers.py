@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
 from bad_cli import check, clear, reference
-from bad_servers import answering, http_answer, json_answer
+from bad_servers import SELF_SIGNED, answering, echoing, http_answer, json_answer, untrusted
 
 PAGE = b"<!doctype html><title>Welcome to nginx</title><h1>It works!</h1>"
 
@@ -31,7 +32,7 @@ def test_an_unknown_host(tmp_path: Path) -> None:
         ),
         pytest.param(http_answer(404, b"Not Found", "text/plain"), ("Agent Server", "404", "URL"), id="404"),
         pytest.param(json_answer(404, {"detail": "Not Found"}), ("Agent Server", "404", "URL"), id="404-json"),
-        pytest.param(http_answer(302, b"", "text/plain"), ("Agent Server", "302", "URL"), id="redirect"),
+        pytest.param(http_answer(302, b"", "text/plain"), ("Agent Server", "302", "URL"), id="302-to-nowhere"),
         pytest.param(http_answer(500, b"oops", "text/plain"), ("500", "failing", "log"), id="500"),
         pytest.param(json_answer(503, {"detail": "x"}), ("503", "failing", "log"), id="503"),
         pytest.param(json_answer(401, {"detail": "who are you"}), ("401", "API key", "--api-key"), id="401"),
@@ -78,13 +79,101 @@ def test_threads_can_be_made_but_runs_cannot(run: bytes, parts: tuple[str, ...],
         clear(check(tmp_path, url, "--settle-timeout", "1"), 4, url, *parts)
 
 
+def redirect(status: int, location: str) -> bytes:
+    return f"HTTP/1.1 {status} X\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_says_where_to(status: int, tmp_path: Path) -> None:
+    with answering(lambda _, path: redirect(status, f"https://joe:hush-4711@elsewhere.example{path}?x=1")) as url:
+        said = check(tmp_path, f"{url}/prefix")
+    clear(said, 4, str(status), "redirects to https://elsewhere.example/prefix/info", "-H or --api-key")
+    assert "`doubletext check https://elsewhere.example/prefix`" in said.text
+    assert "hush" not in said.everything()
+
+
+def test_only_posts_are_redirected(tmp_path: Path) -> None:
+    with answering(lambda method, _: json_answer(200, {}) if method == "GET" else redirect(308, "/login")) as url:
+        clear(check(tmp_path, url), 4, "308", f"redirects to {url}/login", "login page")
+
+
+def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
+    with untrusted() as url:
+        clear(check(tmp_path, url), 4, url, "certificate is not trusted", "SSL_CERT_FILE")
+        trusting = check(tmp_path, url, env={"SSL_CERT_FILE": str(SELF_SIGNED)})
+    clear(trusting, 4, "does not look like an Agent Server")
+
+
+def test_https_where_there_is_none_and_the_reverse(tmp_path: Path) -> None:
+    with echoing("http://127.0.0.1:9") as url:
+        clear(check(tmp_path, url.replace("http:", "https:")), 4, "does not speak TLS", "http://")
+    with untrusted() as url:
+        clear(check(tmp_path, url.replace("https:", "http:")), 4, "broke off", "https://")
+
+
+def test_a_proxy_in_the_environment_is_not_used(tmp_path: Path) -> None:
+    env = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    with reference() as server:
+        clear(check(tmp_path, server.url, "--only", "reject.code", env=env), 0)
+    clear(check(tmp_path, "http://127.0.0.1:9", env=env), 4, "HTTP_PROXY", "are not used")
+
+
+def test_ipv6_and_a_path_before_the_api(tmp_path: Path) -> None:
+    with reference("--host", "::1") as server:
+        assert "//[::1]:" in server.url
+        clear(check(tmp_path, server.url, "--only", "reject.one-winner"), 0)
+    with reference() as server, echoing(server.url, prefix="/some/prefix", leaking=False) as url:
+        clear(check(tmp_path, url, "--only", "reject.one-winner"), 0)
+        clear(check(tmp_path, url.removesuffix("/prefix")), 4, "does not look like an Agent Server", "404")
+
+
+@pytest.mark.parametrize(
+    ("status", "parts"),
+    [
+        ("success", ("does not behave like the probe graph", "status success", "doubletext probe DIR")),
+        ("error", ("does not behave like the probe graph", "status error", "fail before its first step")),
+        ("pending", ("did not come to its end", "status pending", "workers", "--settle-timeout")),
+        ("running", ("did not come to its end", "status running", "workers", "--settle-timeout")),
+    ],
+)
+def test_a_run_that_nobody_hears(status: str, parts: tuple[str, ...], tmp_path: Path) -> None:
+    """One that has ended is judged soon after; one that is under way is given its time."""
+    seen: list[tuple[float, str, str]] = []
+
+    def answer(method: str, path: str) -> bytes:
+        seen.append((time.monotonic(), method, path))
+        return json_answer(200, {"thread_id": "t1", "run_id": "r1", "status": status, "items": []})
+
+    with answering(answer) as url:
+        clear(check(tmp_path, url, "--settle-timeout", "5"), 4, "'doubletext'", *parts)
+    first = next(at for at, method, path in seen if method == "GET" and path.endswith("/r1"))
+    took = seen[-1][0] - first
+    assert took < 4.5 if status in ("success", "error") else took > 4.5
+    assert len(seen) < 60
+    assert [method for _, method, path in seen if path == "/threads/t1"][-1] == "DELETE"
+
+
+def test_the_graph_fails_at_once(tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(
+        "from typing import TypedDict\n"
+        "from langgraph.graph import END, START, StateGraph\n"
+        "class State(TypedDict, total=False):\n    log: list\n"
+        "def node(state):\n    raise RuntimeError('no model')\n"
+        "graph = StateGraph(State).add_node('n', node).add_edge(START, 'n').add_edge('n', END).compile()\n"
+    )
+    with reference("--graph", f"failing={tmp_path / 'failing.py'}:graph") as server:
+        said = check(tmp_path, server.url, "--assistant", "failing")
+        clear(said, 4, "'failing'", "status error", "does not behave like the probe graph", "log")
+        assert server.threads() == []
+
+
 def test_threads_of_the_wrong_shape_in_the_survey(tmp_path: Path) -> None:
     seen = 0
 
     def answer(method: str, path: str) -> bytes:
         nonlocal seen
         seen += (method, path) == ("POST", "/threads")
-        if (method, path) == ("POST", "/threads") and seen > 2:
+        if (method, path) == ("POST", "/threads") and seen > 1:
             return json_answer(500, {"detail": "the disk is full"})
         return json_answer(200, {"thread_id": "t1", "run_id": "r1"})
 

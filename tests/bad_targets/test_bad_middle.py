@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,38 @@ def test_ctrl_c(moment: int, tmp_path: Path) -> None:
     if moment:
         assert any(r["exercised"] for r in result["requirements"])
     assert said.seconds < 45
+
+
+@pytest.mark.parametrize("moment", [0, 1])
+def test_sigterm_is_like_ctrl_c(moment: int, tmp_path: Path) -> None:
+    """How CI cancels a job, also one that a shell has put in the background, where Ctrl-C is ignored."""
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN if moment else signal.SIG_DFL)  # inherited
+    with reference() as server:
+        running = Running(tmp_path, server.url, "--report", "json,junit")
+        signal.signal(signal.SIGINT, usual)
+        running.until(lambda: reached(running, moment, moment == 0 and bool(server.threads())))
+        running.process.send_signal(signal.SIGTERM)
+        said = running.end()
+        assert server.threads() == []
+    clear(said, 130, "broken off; so far")
+    assert said.result()["exit_code"] == 130
+    assert (tmp_path / "doubletext-report" / "junit.xml").is_file()
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    """On a target that hangs, cleaning up takes until the deadline: who cannot wait need not."""
+    with reference() as server:
+        running = Running(tmp_path, server.url)
+        running.until(lambda: running.histories() >= 1)
+        server.signal(signal.SIGSTOP)
+        running.interrupt()
+        time.sleep(1)  # the first is being handled, which takes longer
+        assert running.process.poll() is None
+        began = time.monotonic()
+        running.interrupt()
+        said = running.end()
+        assert time.monotonic() - began < 3
+    clear(said, 130, "ended at once", "threads may be left")
 
 
 def test_ctrl_c_twice(tmp_path: Path) -> None:

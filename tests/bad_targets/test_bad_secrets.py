@@ -9,6 +9,9 @@ import pytest
 from bad_cli import Running, check, clear, reference, without
 from bad_servers import answering, echoing, http_answer
 
+from conformance.history import Call, History
+from conformance.verdicts import judge
+
 KEY, TOKEN, PASSWORD = "sk-7f3a90-KEY-hidden", "tok-55c1-BEARER-hidden", "pw-83be-hidden"
 BASIC = base64.b64encode(f"joe:{PASSWORD}".encode()).decode()
 SECRETS = (KEY, TOKEN, PASSWORD, BASIC, "hidden")
@@ -97,3 +100,21 @@ def test_ctrl_c(tmp_path: Path) -> None:
         said = running.end()
     clear(said, 130)
     without(said, SECRETS)
+
+
+def test_headers_with_words_of_the_protocol_change_no_verdict(tmp_path: Path) -> None:
+    """The key stands in every run id, in metadata, in error bodies; other headers say what statuses say."""
+    words = ("-H", "X-Mode: success", "-H", "X-Env: enqueue", "-H", "X-Tenant: A", "-H", "X-Kind: run_id")
+    chosen = ("--only", "reject.*", "--only", "enqueue.fifo")
+    with reference(key=KEY) as server, echoing(server.url, in_ids=f"{KEY}-") as url:
+        said = check(tmp_path, url, "--api-key", KEY, *words, *chosen)
+        assert server.threads() == []
+    clear(said, 0)
+    assert set(said.verdicts().values()) == {"pass"}
+    without(said, (KEY,))
+    for file in (tmp_path / "doubletext-report" / "histories").glob("*.jsonl"):
+        history = History.load(file)
+        assert {c.answer["status"] for c in history.of(Call) if c.op == "create" and c.ok} <= {"pending", "running"}
+        offline = judge(history, list(said.verdicts()))
+        assert not any(j.violations or j.error for j in offline.values())
+    assert "***-" in said.everything(), "the ids are shown without the key"

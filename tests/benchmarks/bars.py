@@ -10,10 +10,13 @@ What they last printed, with commit, stands in RESULTS.md.
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 import anyio
 import click
@@ -28,8 +31,10 @@ from conformance.execution.director import Execution, clean_up, shuffled
 from conformance.execution.listener import listening
 from conformance.execution.loop import run
 from conformance.execution.preflight import survey
+from conformance.history import History
 from conformance.programs import Program
 from conformance.scenarios import all_programs
+from conformance.verdicts import Judged
 
 
 @click.group()
@@ -37,8 +42,19 @@ def main() -> None:
     """The bars of the project."""
 
 
-def _check(url: str, seed: int, **options: object) -> Outcome:
-    check = Check(Plan(url, Options(**options), Dialect(), seed))  # type: ignore[arg-type]
+class Keeping(Check):
+    """Keeps the histories in which a requirement was violated, to be looked at."""
+
+    def noted(self, history: History, judged: dict[str, Judged]) -> None:
+        broken = [id for id, said in judged.items() if said.violations]
+        if broken:
+            path = Path(tempfile.gettempdir()) / f"violated-{os.getpid()}-{self.plan.seed}-{broken[0]}.jsonl"
+            history.dump(path)
+            click.echo(f"{history.name} violates {', '.join(broken)}: {path}")
+
+
+def _check(url: str, seed: int, keep: bool = False) -> Outcome:
+    check = (Keeping if keep else Check)(Plan(url, Options(), Dialect(), seed))
     run(check.run)
     return check.outcome()
 
@@ -46,19 +62,24 @@ def _check(url: str, seed: int, **options: object) -> Outcome:
 @main.command()
 @click.option("--runs", default=100, show_default=True)
 @click.option("--jitter-ms", default=0.0, show_default=True, help="Random delay of every response, 0 to this.")
-def stability(runs: int, jitter_ms: float) -> None:
+@click.option("--first", default=0, show_default=True, help="The seed of the first run.")
+def stability(runs: int, jitter_ms: float, first: int) -> None:
     """The correct reference server: how many of RUNS checks exit 0, each on a fresh server."""
     codes: Counter[int] = Counter()
     durations = []
-    for seed in range(runs):
+    for seed in range(first, first + runs):
         with reference_server("--jitter-ms", str(jitter_ms)) as url:
-            outcome = _check(url, seed)
+            outcome = _check(url, seed, keep=True)
         codes[outcome.exit_code] += 1
         durations.append(outcome.duration_s)
         open_ones = [
-            f"{r.requirement.id} {r.verdict} {r.why}" for r in outcome.results if r.verdict not in ("pass", None)
+            f"{r.requirement.id} {r.verdict} {r.why}"
+            for r in outcome.results
+            if r.verdict not in ("pass", "not-applicable", None)
         ]
-        click.echo(f"run {seed + 1}: exit {outcome.exit_code} in {outcome.duration_s:.1f} s {'; '.join(open_ones)}")
+        click.echo(
+            f"run {seed - first + 1}: exit {outcome.exit_code} in {outcome.duration_s:.1f} s {'; '.join(open_ones)}"
+        )
     click.echo(
         f"exit 0 in {codes[0]} of {runs} runs, jitter 0..{jitter_ms:g} ms; other codes: "
         f"{ {c: n for c, n in codes.items() if c} or 'none' }; duration median {statistics.median(durations):.1f} s, "

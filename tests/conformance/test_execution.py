@@ -6,19 +6,21 @@ import json
 import socket
 import statistics
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
+import anyio.lowlevel
 import pytest
 
 from conformance.config import BadOption, Options, from_pyproject, merged
-from conformance.dialects import UnknownDialect, find_dialect
 from conformance.execution import burst
 from conformance.execution.client import Address
-from conformance.execution.listener import listening
-from conformance.execution.recorder import Redactor
+from conformance.execution.listener import Listener, listening
+from conformance.execution.redaction import Redactor
 from conformance.facts import digest
 from conformance.probe import graph as probe
 
@@ -76,6 +78,37 @@ def test_a_burst_survives_a_connection_that_dies(echo: str) -> None:
     assert hits[1].error
 
 
+def test_a_server_that_needs_no_body_cannot_act_before_a_call_of_a_burst_is_sent() -> None:
+    """It has the heads early, to accept the connections; one that acts at their end would else be faster than time."""
+    acted: list[float] = []
+
+    class Hasty(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.answer()
+
+        def do_POST(self) -> None:
+            acted.append(time.monotonic())
+            self.answer()
+            self.rfile.read(int(self.headers["content-length"]))
+
+        def answer(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hasty)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = Address(f"http://127.0.0.1:{server.server_port}")
+    hits = [h for _ in range(5) for h in burst.fire(address, [burst.Shot("POST", "/cancel", {})] * 2)]
+    server.shutdown()
+    assert len(acted) == len(hits) == 10
+    assert all(sent <= at for sent, at in zip(sorted(h.sent for h in hits), sorted(acted), strict=True))
+
+
 def test_a_burst_at_nobody_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -119,6 +152,83 @@ def test_the_listener_survives_nonsense() -> None:
     anyio.run(scenario)
 
 
+def test_announcements_of_a_loop_share_a_connection_and_come_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = []
+
+    async def serve(self: Listener, stream: anyio.abc.SocketStream, real: Any = Listener.serve) -> None:
+        connections.append(stream)
+        await real(self, stream)
+
+    monkeypatch.setattr(Listener, "serve", serve)
+    told: list[int] = []
+
+    async def scenario() -> None:
+        async with listening() as listener:
+            _, url, _ = listener.admit(lambda value: told.append(value["n"]))
+
+            async def announce(n: int) -> None:
+                await probe._report(url, {"n": n})
+                assert n in told  # it goes on only when the harness knows
+
+            await announce(0)
+            async with anyio.create_task_group() as tasks:
+                for n in range(1, 30):
+                    tasks.start_soon(announce, n)
+            assert len(connections) == 1
+            await connections[0].aclose()  # as a harness that was restarted would
+            async with anyio.create_task_group() as tasks:
+                for n in range(30, 40):
+                    tasks.start_soon(announce, n)
+
+    for _ in range(2):  # the second time in another event loop of the same thread
+        anyio.run(scenario)
+        assert told == [*range(40)]
+        assert len(connections) == 2
+        told.clear()
+        connections.clear()
+
+
+def test_a_cancelled_announcement_arrives_and_takes_nobody_elses_receipt() -> None:
+    told: list[str] = []
+
+    async def cancel(scope: anyio.CancelScope) -> None:
+        scope.cancel()
+
+    async def scenario() -> None:
+        async with listening() as listener:
+            _, url, _ = listener.admit(lambda value: told.append(value["who"]))
+            await probe._report(url, {"who": "first"})  # from here on there is a connection
+            for i in range(20):
+                async with anyio.create_task_group() as tasks:
+                    with anyio.CancelScope() as scope:
+                        tasks.start_soon(probe._report, url, {"who": f"before {i}"})
+                        await anyio.lowlevel.checkpoint()
+                        tasks.start_soon(cancel, scope)
+                        await probe._report(url, {"who": f"cancelled {i}"})
+                    await probe._report(url, {"who": f"after {i}"})
+                    assert told[-1] == f"after {i}"
+
+    anyio.run(scenario)
+    assert told.pop(0) == "first"
+    assert [t for t in told if not t.startswith("cancelled")] == [
+        f"{k} {i}" for i in range(20) for k in ("before", "after")
+    ]
+    assert [t for t in told if t.startswith("cancelled")] == [f"cancelled {i}" for i in range(20)]
+
+
+def test_a_cancelled_wait_at_a_gate_is_over() -> None:
+    async def scenario() -> None:
+        async with listening() as listener:
+            _, url, gates = listener.admit(lambda _: None)
+            with anyio.move_on_after(0.05):
+                await probe._wait_at_gate({"callback": url}, "g", 30)
+            gates.open("g")
+            assert await probe._wait_at_gate({"callback": url}, "g", 30)
+            assert not await probe._wait_at_gate({"callback": url}, "other", 0.05)
+
+    anyio.run(scenario)
+
+
 def test_probe_and_facts_hash_alike() -> None:
     assert probe.digest(["A:0", "B:1"]) == digest(["A:0", "B:1"])
 
@@ -157,16 +267,3 @@ def test_selection() -> None:
         Options(only=("nope",)).selected(ids)
     with pytest.raises(BadOption, match="leave no requirement"):
         Options(skip=("*",)).selected(ids)
-
-
-def test_dialects(tmp_path: Path) -> None:
-    assert find_dialect("agent-server").refusal_code == 409
-    file = tmp_path / "mine.toml"
-    file.write_text("refusal_code = 422\n")
-    assert find_dialect(str(file)).refusal_code == 422
-    for wrong in ("nope", str(tmp_path)):
-        with pytest.raises(UnknownDialect):
-            find_dialect(wrong)
-    file.write_text("refusal_code = 'x'\n")
-    with pytest.raises(UnknownDialect, match="takes a int"):
-        find_dialect(str(file))

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from conformance.bad_input import GENERATED
 from conformance.facts import Fact
 from conformance.history import History
 from conformance.requirements import REGISTRY
-from conformance.requirements.base import Exercise, Exercised, Judgement, Violation
+from conformance.requirements.base import Exercise, Exercised, Judgement, Undecided, Violation
 from conformance.scenarios import all_programs
 from conformance.verdicts import Judged, Result, Tally, decide
 
@@ -56,6 +57,21 @@ def test_an_oracle_that_raises_is_the_harness_fault() -> None:
     assert only(tally).verdict == "harness-error"
 
 
+def test_a_trial_that_was_too_much_for_the_oracle_is_made_up_for_by_another_of_the_same_program() -> None:
+    too_much = Undecided("the search gave up")
+    assert only(tally_of(too_much)).verdict == "inconclusive"
+    assert only(tally_of(too_much, Exercised())).verdict == "pass"
+    assert only(tally_of(too_much, BROKEN)).verdict == "fail"
+    tally = tally_of(Exercised())
+    other = History(
+        {"name": "y", "family": tally.requirements[MUST_ID].exercised_by[0].family, "moves": []}, (), "callback", {}
+    )
+    tally.add(other, {MUST_ID: Judged(MUST_ID, (too_much,))})
+    assert only(tally).verdict == "inconclusive"
+    assert only(tally).why == "the search gave up (in y)"
+    assert tally.undecided(MUST_ID) == {"y": "the search gave up (in y)"}
+
+
 def test_what_could_not_run_is_said() -> None:
     tally = tally_of()
     tally.could_not_run[REGISTRY[MUST_ID].exercised_by[0].family] = "the target was lost"
@@ -87,7 +103,7 @@ def test_exit_codes(results: list[Result], strict: bool, lost: bool, code: int) 
 
 
 def test_every_requirement_is_exercised_by_programs_that_exist() -> None:
-    families = {p.family for p in all_programs(seed=1)}
+    families = {p.family for p in all_programs(seed=1)} | {GENERATED}
     for requirement in REGISTRY.values():
         missing = {e.family for e in requirement.exercised_by} - families
         assert not missing, f"{requirement.id} names {missing}"

@@ -140,10 +140,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-@pytest.fixture(scope="session")
-def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    """`langgraph dev` in a fresh project, on a port of its own."""
-    venv, folder = _venv(), tmp_path_factory.mktemp("langgraph-dev")
+@contextmanager
+def running_dev_server(folder: Path) -> Iterator[DevServer]:
+    """`langgraph dev` in a fresh project in this new folder, on a port of its own, for the duration of the block."""
+    folder.mkdir(exist_ok=True)
+    venv = _venv()
     mark, port = _project(folder / "project"), _free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "server.log"
     command: list[str | Path] = [venv / "bin" / "langgraph", "dev", "--host", "127.0.0.1", "--port", str(port)]
@@ -168,6 +169,13 @@ def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
         yield DevServer(url, venv / "bin" / "python")
     finally:
         _stop(process)
+
+
+@pytest.fixture(scope="session")
+def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    """`langgraph dev` for all tests of this folder."""
+    with running_dev_server(tmp_path_factory.mktemp("langgraph-dev")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,45 @@ async def test_update_state(server: Bench) -> None:
     assert wrong.status_code == 422
 
 
+async def test_a_history_is_never_an_old_one(server: Bench) -> None:
+    thread = await server.thread()
+    path = f"/threads/{thread}/history"
+
+    async def notes(**query: Any) -> list[Any]:
+        read = [(await server.http.post(path, json={"limit": 200, **query})).json() for _ in range(2)]
+        assert read[0] == read[1]
+        return [state["values"].get("note") for state in read[0]]
+
+    assert await notes() == []
+    await server.over(thread, await server.start(thread, "A", "say"))
+    first = await notes()
+    assert len(first) > 2
+    assert await notes(limit=1) == first[:1]
+    await server.http.post(f"/threads/{thread}/state", json={"values": {"note": "by hand"}})
+    assert await notes() == ["by hand", *first]
+    held = await server.hold(thread, "B", "gate g")
+    assert len(await notes()) > 1 + len(first)
+    await server.http.post(f"/threads/{thread}/runs/{held}/cancel", params={"action": "rollback"})
+    assert await notes() == ["by hand", *first]
+    await server.http.delete(f"/threads/{thread}")
+    await server.http.post("/threads", json={"thread_id": thread})
+    assert await notes() == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"namespace_prefix": ["a."]},
+        {"namespace_prefix": [""]},
+        {"namespace_prefix": ["a"], "filter": {"v": {"$gt": 1}}},
+        {"namespace_prefix": ["a"], "filter": {"v": {"$like": 1}}},
+    ],
+)
+async def test_searches_of_the_store_that_mean_nothing_are_refused(server: Bench, asked: dict[str, Any]) -> None:
+    await server.sdk.store.put_item(["a"], "k", {"v": "text"})
+    assert (await server.http.post("/store/items/search", json=asked)).status_code == 422
+
+
 async def test_store(server: Bench) -> None:
     store = server.sdk.store
     await store.put_item(["a", "b"], "k", {"v": 1})

@@ -1,0 +1,160 @@
+"""Shrinking over schedules: what fails sometimes is made smaller without making it rarer.
+
+How often a candidate is run follows from how often the program has failed so far: at that rate, a candidate that still
+fails would show it with 95 % confidence.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import anyio
+
+from conformance.anomalies import anomaly_of
+from conformance.court import CourtFailed
+from conformance.fuzz.findings import Finding, Key
+from conformance.fuzz.lab import Lab, Trial
+from conformance.fuzz.reducing import cost, reductions
+from conformance.programs import Program
+from conformance.requirements.base import Violation
+from conformance.verdicts import EXPLAINABLE
+
+CONFIDENCE = 0.95
+GLIMPSE = 0.7  # a first look may miss what is rare: then the program stays a little larger
+LEAST, MOST = 3, 40  # repeats
+FIRST = 8  # to learn the rate
+FINAL = 20
+
+
+def repeats(rate: float, confidence: float = CONFIDENCE) -> int:
+    """How often a program is run so that one that fails at this rate fails at least once, with this confidence."""
+    if rate <= 0:
+        return MOST
+    if rate >= 1:
+        return 1
+    return min(MOST, math.ceil(math.log(1 - confidence) / math.log(1 - rate)))
+
+
+def shown(trial: Trial, key: Key) -> Violation | None:
+    """The violation by which a trial shows the bug again: same requirement, same anomaly; the shortest proof."""
+    said = trial.judged.get(key.requirement)
+    same = [v for v in said.violations if (anomaly_of(key.requirement, v) or "") == key.anomaly] if said else []
+    return min(same, key=lambda v: len(v.proof), default=None)
+
+
+@dataclass
+class _Tried:
+    """What became of a program that was run several times."""
+
+    program: Program
+    failed: int = 0
+    of: int = 0
+    shows: Trial | None = None
+
+    @property
+    def rate(self) -> float:
+        return self.failed / self.of if self.of else 0.0
+
+
+class Shrinker:
+    """Makes the program of one finding smaller. ``best``: the finding as it stands."""
+
+    def __init__(self, lab: Lab, finding: Finding, deadline: float, taken: Callable[[Trial], object]) -> None:
+        self.best = finding
+        self._lab = lab
+        self._deadline = deadline
+        self._taken = taken
+        self._rate = 1.0
+
+    @property
+    def late(self) -> bool:
+        """Whether its time is up."""
+        return time.monotonic() >= self._deadline
+
+    async def run(self) -> Finding:
+        """The finding with the smallest program that was found in time.
+
+        Raises:
+            Gone: the target has stopped answering; ``best`` holds what is known.
+        """
+        tried = await self._try(self.best.program, FIRST)
+        if not tried.failed and not self.late:
+            more = await self._try(self.best.program, MOST - FIRST)
+            tried = _Tried(more.program, more.failed, tried.of + more.of, more.shows)
+        self._accept(tried)
+        if not tried.failed:
+            return self.best  # the history is proof all the same
+        while not self.late and (smaller := await self._smaller()) is not None:
+            self._accept(smaller)
+        if not self.late:
+            self._accept(await self._try(self.best.program, max(FINAL, repeats(self._rate))))
+        return self.best
+
+    def _accept(self, tried: _Tried) -> None:
+        known = self.best
+        if not tried.of:
+            return
+        changes = {"rate": (tried.failed, tried.of), "shrunk": known.shrunk or tried.program is not known.program}
+        if tried.shows is not None:
+            violation = shown(tried.shows, known.key)
+            assert violation is not None
+            self._rate = tried.rate
+            original = known.original or (known.program if tried.program is not known.program else None)
+            known = replace(
+                known, program=tried.program, history=tried.shows.history, violation=violation, original=original
+            )
+        self.best = replace(known, **changes)  # type: ignore[arg-type]
+
+    async def _smaller(self) -> _Tried | None:
+        """The smallest of the reductions that still fails about as often."""
+        candidates = reductions(self.best.program)
+        glimpses = max(1, repeats(self._rate, GLIMPSE))
+        width = max(1, self._lab.slots // glimpses)
+        for at in range(0, len(candidates), width):
+            if self.late:
+                return None
+            seen = await self._each(candidates[at : at + width], glimpses)
+            for tried in sorted((t for t in seen if t.failed), key=lambda t: cost(t.program)):
+                sure = await self._try(tried.program, max(LEAST, repeats(self._rate)))
+                total = _Tried(tried.program, tried.failed + sure.failed, tried.of + sure.of, sure.shows or tried.shows)
+                if sure.failed and total.rate >= self._rate / 2:
+                    return total
+        return None
+
+    async def _each(self, programs: Sequence[Program], times: int) -> list[_Tried]:
+        found: list[_Tried] = []
+
+        async def one(program: Program) -> None:
+            found.append(await self._try(program, times))
+
+        async with anyio.create_task_group() as tasks:
+            for program in programs:
+                tasks.start_soon(one, program)
+        return found
+
+    async def _try(self, program: Program, times: int) -> _Tried:
+        """Run a program so many times, at once as far as the lab takes it."""
+        tried = _Tried(program)
+
+        async def once() -> None:
+            if self.late:
+                return
+            try:
+                trial = await self._lab.trial(program, whole=self.best.key.requirement == EXPLAINABLE)
+            except CourtFailed:
+                return
+            if trial is None:
+                return
+            self._taken(trial)
+            tried.of += 1
+            if shown(trial, self.best.key) is not None:
+                tried.failed += 1
+                tried.shows = trial
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(times):
+                tasks.start_soon(once)
+        return tried

@@ -1,0 +1,89 @@
+"""Programs for endpoints: each strategy by each of them, clients that stay with stopped runs, whole streams."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from conformance.programs import STRATEGIES, Action, Endpoint, Program, Strategy, add, emit, gate, note, program
+
+ACTIONS: tuple[Action, ...] = ("interrupt", "rollback")
+STAYING: tuple[Endpoint, ...] = ("wait", "stream")
+HELD = (add(), note("A"), gate("g", op="add"), emit())
+SECOND = (gate("b"), add())
+Stop = Literal["interrupt", "rollback", "cancel-interrupt", "cancel-rollback", "delete"]
+STOPS: tuple[Stop, ...] = ("interrupt", "rollback", "cancel-interrupt", "cancel-rollback", "delete")
+
+
+def same(strategy: Strategy, endpoint: Endpoint, second: bool) -> Program:
+    """The same on two threads, on one of them with the endpoint: by it, the first or the second run is created."""
+    family = f"same-{endpoint}"
+    begun = program(f"{family}/{strategy}/{'second' if second else 'first'}", family)
+    first_by: Endpoint = "runs" if second else endpoint
+    second_by: Endpoint = endpoint if second else "runs"
+    begun = begun.create("A", "enqueue", *HELD, waits=False)
+    begun = begun.create("C", "enqueue", *HELD, thread="u", endpoint=first_by, waits=False)
+    begun = begun.until_inside("A", "g").until_inside("C", "g")
+    refused = strategy == "reject"
+    begun = begun.create("B", strategy, *SECOND)
+    begun = begun.create("D", strategy, *SECOND, thread="u", endpoint=second_by, waits=refused)
+    begun = begun if refused else begun.until_listed("D")
+    begun = begun.read().read("u")
+    if strategy in ACTIONS:
+        begun = begun.until_stopped("A", "B").until_stopped("C", "D").until_inside("D", "b", needed=False)
+    return begun.open("g", "b").until_ended("A", "C", needed=False)
+
+
+def clients(endpoint: Endpoint, stop: Stop, started: bool) -> Program:
+    """A run that is stopped while three clients stay with it: who created it, who joins it, who reads its stream."""
+    family = f"clients-{endpoint}"
+    begun = program(f"{family}/{stop}/{'running' if started else 'pending'}", family)
+    tag = "A"
+    if not started:
+        begun = begun.create("P", "enqueue", *HELD, waits=False).until_inside("P", "g")
+        tag = "Q"
+    begun = begun.create(tag, "enqueue", *(HELD if started else SECOND), endpoint=endpoint, waits=False)
+    begun = begun.until_inside("A", "g") if started else begun.until_listed("Q")
+    begun = begun.join(tag, "join").join(tag, "stream").read()
+    match stop:
+        case "interrupt" | "rollback":
+            begun = begun.create("B", stop, add())
+        case "cancel-interrupt":
+            begun = begun.cancel(tag, "interrupt")
+        case "cancel-rollback":
+            begun = begun.cancel(tag, "rollback")
+        case "delete":
+            begun = begun.delete(tag)
+    begun = begun.until_stopped(tag, "B") if started and stop != "delete" else begun
+    return begun.until_ended(tag, needed=False).open("g", "b").read()
+
+
+def own_events(endpoint: Endpoint) -> Program:
+    """Two runs of a thread, each with two readers, one after the other."""
+    begun = program(f"own-events/{endpoint}", "own-events").create("P", "enqueue", add(), note("P")).until_ended("P")
+    begun = begun.create("A", "enqueue", *HELD, endpoint=endpoint, waits=False).until_inside("A", "g")
+    begun = begun.join("A", "stream").join("A", "stream")
+    begun = begun.create("B", "enqueue", *SECOND, endpoint=endpoint, waits=False).until_listed("B")
+    begun = begun.join("B", "stream").join("B", "stream").read().open("g").until_inside("B", "b", needed=False)
+    return begun.read().open("b").until_ended("A", "B", needed=False)
+
+
+def stateless() -> Program:
+    """Runs without a thread, by each endpoint and with each strategy, beside one that is held and one that waits."""
+    begun = program("stateless").create("A", "enqueue", *HELD, waits=False).until_inside("A", "g")
+    begun = begun.create("B", "enqueue", *SECOND).read()
+    ways: tuple[tuple[Strategy, Endpoint], ...] = (
+        ("reject", "runs"),
+        ("enqueue", "wait"),
+        ("interrupt", "runs"),
+        ("rollback", "stream"),
+    )
+    for i, (strategy, endpoint) in enumerate(ways):
+        begun = begun.stateless(f"S{i}", strategy, emit(), endpoint=endpoint).until_answered(f"S{i}")
+    return begun.read().open("g", "b").until_ended("A", "B", needed=False)
+
+
+def endpoint_programs() -> list[Program]:
+    """All of them."""
+    programs = [same(s, e, second) for s in STRATEGIES for e in STAYING for second in (True, False)]
+    programs += [clients(e, stop, started) for e in STAYING for stop in STOPS for started in (True, False)]
+    return [*programs, *(own_events(e) for e in ("runs", "stream")), stateless()]

@@ -1,0 +1,132 @@
+"""Variants: servers that decide otherwise where the sources leave it to the server, and are as correct as any."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from reference_impl.errors import ApiError, Conflict
+from reference_impl.multitask import DELETED, Accepted, Admission, Ending, Failure
+from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread, ThreadStatus
+
+from .bad_input import Misreads
+from .registry import Defective, variant
+
+
+@variant
+class DefaultIsReject(Misreads):
+    """A create without a strategy is a reject."""
+
+    def create_read(self, thread_id: str, body: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG002
+        return {"multitask_strategy": Strategy.REJECT, **body}
+
+
+@variant
+class DisplacesOnlyTheFirst(Defective):
+    """Interrupt and rollback stop the run that executes, or is next; inputs that wait behind it keep their turn."""
+
+    def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
+        admission = super().admit(strategy, inflight)
+        if isinstance(admission, Accepted) and admission.displaced:
+            executing = [run for run in inflight if run.status is RunStatus.RUNNING]
+            due = [run for run in inflight if not run.scheduled]
+            return Accepted((executing or due)[:1], admission.keep_progress)
+        return admission
+
+
+@variant
+class SuperstepsAreNotCutShort(Defective):
+    """A displaced run's code goes on to the end of its superstep, which is not saved, and the thread waits for that."""
+
+    def stop(self, run: Run) -> None:
+        self.checkpoints.revoke(run.run_id)
+        self.checkpoints.drop_unfinished(run.thread.thread_id, run.run_id)
+
+
+@variant
+class CodeIsNotCancelled(SuperstepsAreNotCutShort):
+    """A displaced run's code goes on to the end of its superstep, which is not saved, and the thread does not wait."""
+
+    grace = 0.2
+    """Seconds that the thread waits for it."""
+
+    def stop(self, run: Run) -> None:
+        super().stop(run)
+        execution = self.worker._executions.get(run)
+        if execution is not None and not execution.cancelled:
+            execution.cancelled = True
+            asyncio.get_running_loop().call_later(self.grace, self.worker._release, execution)
+
+
+@variant
+class IdleAfterAnInterrupt(Defective):
+    """A thread whose last run was interrupted is idle."""
+
+    def retire(self, run: Run) -> None:
+        resting = run.thread.resting
+        super().retire(run)
+        run.thread.resting = resting
+
+
+@variant
+class OnlyTheEndedAreDeleted(Defective):
+    """A run that executes or waits is not deleted, unless with its thread."""
+
+    def delete(self, run: Run) -> None:
+        if run.inflight:
+            raise Conflict(f"Run {run.run_id} is {run.status}: cancel it first.")
+        super().delete(run)
+
+    def delete_thread(self, thread: Thread) -> None:
+        for run in thread.inflight():
+            self.stop(run)
+            self.end(run, RunStatus.INTERRUPTED, DELETED)
+        super().delete_thread(thread)
+
+
+@variant
+class ScheduledFromItsStart(Defective):
+    """A scheduled run is nobody's business until it is due: it is then that it displaces, and takes its place."""
+
+    def inflight(self, thread: Thread) -> Sequence[Run]:
+        return [run for run in super().inflight(thread) if not run.scheduled]
+
+    def carry_out(self, admission: Admission, thread: Thread, spec: RunSpec) -> Run:
+        return super().carry_out(Accepted() if spec.after_seconds > 0 else admission, thread, spec)
+
+    def come_due(self, run: Run) -> None:
+        admission = self.admit(run.spec.strategy, self.inflight(run.thread))
+        if run.inflight and isinstance(admission, Accepted):  # too late to refuse it: it waits then
+            for other in admission.displaced:
+                self.displace(other, keep_progress=admission.keep_progress)
+        super().come_due(run)
+
+
+@variant
+class QuestionsComeFirst(Defective):
+    """A thread that waits for somebody's answer takes no other input."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self._asked: set[Run] = set()
+
+    def finish(self, run: Run, ending: Ending, output: bytes, failure: Failure | None) -> None:
+        if ending is Ending.WAITING:
+            self._asked.add(run)
+        super().finish(run, ending, output, failure)
+
+    async def create(self, thread: Thread, spec: RunSpec) -> Run:
+        asks = bool(thread.runs) and thread.runs[-1] in self._asked and thread.resting is ThreadStatus.INTERRUPTED
+        if asks and spec.command is None:
+            raise Conflict("The thread waits for an answer: resume it by a command.")
+        return await super().create(thread, spec)
+
+
+@variant
+class RefusalQuotesTheInput(Defective):
+    """Who is refused is told what the run in its way was asked."""
+
+    def refusal(self, because: Run) -> ApiError:
+        return Conflict(f"Thread is busy with {json.dumps(because.spec.input)}. Try again when it is over.")

@@ -1,0 +1,90 @@
+"""Shrinking against a server that is only a rule: which programs fail, and how often."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from conformance.fuzz.findings import Finding, Key
+from conformance.fuzz.grammar import generate
+from conformance.fuzz.shrinking import Shrinker, repeats
+from conformance.history import History
+from conformance.programs import Program, Together
+from conformance.requirements.base import Violation
+from conformance.verdicts import Judged
+
+KEY = Key("reject.one-winner", "", "shape")
+BROKEN = Violation("one", "two", ())
+Rule = Callable[[Program], bool]
+
+
+class RuleLab:
+    """Fails a program that the rule names, at this rate."""
+
+    slots = 16
+
+    def __init__(self, rule: Rule, rate: float, seed: int) -> None:
+        self._rule, self._rate, self._dice, self.trials = rule, rate, random.Random(seed), 0
+
+    async def trial(self, program: Program, **_more: bool) -> Any:
+        await anyio.lowlevel.checkpoint()
+        self.trials += 1
+        fails = self._rule(program) and self._dice.random() < self._rate
+        judged = {KEY.requirement: Judged(KEY.requirement, (BROKEN,) if fails else ())}
+        return SimpleNamespace(program=program, judged=judged, history=History(program.to_json(), (), "callback", {}))
+
+
+def two_rejects_together(program: Program) -> bool:
+    """The hand-made minimum has two calls."""
+    return any(
+        isinstance(m, Together)
+        and [c.strategy for c in m.creates].count("reject") >= 2
+        and len({c.thread for c in m.creates}) == 1
+        for m in program.moves
+    )
+
+
+def found(rule: Rule) -> Finding:
+    program = next(p for i in range(1000) if rule(p := generate(f"shrink/{i}")) and len(p.creates()) > 4)
+    return Finding(KEY, "MUST", "", BROKEN, program, History(program.to_json(), (), "callback", {}), "shrink")
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.5, 0.1])
+def test_what_fails_in_so_many_runs_is_made_small_and_does_not_get_rarer(rate: float) -> None:
+    finding = found(two_rejects_together)
+    lab = RuleLab(two_rejects_together, rate, seed=7)
+    shrinker = Shrinker(lab, finding, time.monotonic() + 60, lambda _trial: None)  # type: ignore[arg-type]
+    best = anyio.run(shrinker.run)
+    assert two_rejects_together(best.program)
+    assert len(best.program.creates()) <= 4  # two more than the minimum, at most
+    assert best.original == finding.program
+    assert best.rate is not None
+    assert best.rate[0] >= 1
+    assert best.rate[0] / best.rate[1] >= rate / 4
+    if rate == 1:
+        assert len(best.program.creates()) == 2
+        assert len(best.program.moves) == 1
+
+
+def test_what_is_not_seen_again_is_kept_as_it_is() -> None:
+    finding = found(two_rejects_together)
+    lab = RuleLab(lambda _p: False, 1.0, seed=1)
+    best = anyio.run(Shrinker(lab, finding, time.monotonic() + 60, lambda _trial: None).run)  # type: ignore[arg-type]
+    assert best.program == finding.program
+    assert best.rate == (0, lab.trials)
+    assert not best.shrunk
+
+
+def test_repeats_are_enough_to_see_it_with_the_confidence_that_is_asked_for() -> None:
+    for rate in (0.1, 0.25, 0.5, 0.9):
+        n = repeats(rate)
+        assert 1 - (1 - rate) ** n >= 0.95
+        assert 1 - (1 - rate) ** (n - 1) < 0.95
+    assert repeats(1.0) == 1
