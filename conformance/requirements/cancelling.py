@@ -202,6 +202,7 @@ def wait(thread: Thread) -> Iterator[Judgement]:
     advice="answer 202 or 204 (200 with wait), 404 where there is nothing to cancel",
 )
 def codes(thread: Thread) -> Iterator[Judgement]:
+    """Judges each cancel of a run that was certainly inflight, certainly over, or never created."""
     yield from each_cancel(thread, of_run)
 
 
