@@ -13,6 +13,7 @@ import pytest
 
 from conformance.config import Options, Plan
 from conformance.dialects import Dialect
+from conformance.driver import Check
 from conformance.embedded import reference_server
 from conformance.execution.loop import run
 from conformance.history import History
@@ -108,6 +109,22 @@ def test_what_is_left_open_is_reported_as_it_is(id: str, name: str, then: str, u
     assert not says(other[id], usually), other[id]
     assert failed == []
     assert failed_otherwise == [] or not find(name).is_variant
+
+
+def test_a_target_that_deletes_no_inflight_run_has_nothing_left_open() -> None:
+    with reference_server("--defect", "only-the-ended-are-deleted") as url:
+        check = Check(Plan(url, Options(only=("delete.*",)).checked(), Dialect(), seed=1, generated=False))
+        run(check.run)
+    outcome = check.outcome()
+    verdicts = {r.requirement.id: (r.verdict, r.why) for r in outcome.results}
+    refused = "the target deletes no run that is inflight: it answers 409"
+    assert verdicts == {
+        "delete.stops-writes": ("pass", ""),  # threads are deleted, with what executes on them
+        "delete.thread-settles": ("not-applicable", refused),
+        "delete.frees-worker": ("not-applicable", refused),
+        "delete.active": (None, ""),
+    }
+    assert outcome.exit_code == 0
 
 
 def test_every_policy_and_hazard_is_seen_to_change() -> None:

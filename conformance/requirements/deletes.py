@@ -105,12 +105,23 @@ def _written(history: Call, run: Run, step: int) -> Fact | None:
 
 
 def _without(thread: Thread) -> Iterator[Judgement]:
-    """Whether the target has no such call, and says so."""
+    """Whether the target has no such call, and says so, or deletes no inflight run, which ``delete.active`` reports."""
     for call in thread.calls:
+        target = thread.runs.get(call.tag or "") if call.op == "delete" else None
+        if target is not None and _refused(target, call):
+            yield Inapplicable(f"the target deletes no run that is inflight: it answers {call.status}")
         if call.op in ("delete", "delete_thread") and call.status in NO_SUCH_CALL:
             run = thread.runs.get(call.tag or "")
             if run is None or run.held_over(call):  # it was there: the path is what was not found
                 yield Inapplicable(f"the target has no such call: {call.op.replace('_', ' ')} answers {call.status}")
+
+
+def _refused(run: Run, call: Call) -> bool:
+    """Whether the deletion of a run that was certainly inflight was refused, and the run is still there."""
+    if call.status is None or call.status in NO_SUCH_CALL or not 400 <= call.status < 500 or not run.held_over(call):
+        return False
+    later = next((r for r in run.readings if r.call.sent >= call.until), None)
+    return later is None or later.status in INFLIGHT
 
 
 @requirement(
@@ -149,6 +160,7 @@ def thread_settles(thread: Thread) -> Iterator[Judgement]:
 )
 def frees_worker(thread: Thread) -> Iterator[Judgement]:
     """Judges a run on a fresh thread, created after the deletes, beside no more than had executed at once before."""
+    yield from _without(thread)
     deletes = [c for other in thread.facts.threads.values() for c in other.deletes]
     if len(deletes) < 2:
         return
@@ -192,7 +204,5 @@ def active(thread: Thread) -> Iterator[Judgement]:
         cites = (run.create.n, call.n)
         if call.ok:
             yield Observed(f"{what}: allowed", (Fact(f"delete of {run.tag} answers {call.status}", cites),))
-        elif call.status is not None and 400 <= call.status < 500 and call.status not in NO_SUCH_CALL:
-            later = [r for r in run.readings if r.call.sent >= call.until]
-            if not later or later[0].status in INFLIGHT:
-                yield Observed(f"{what}: refused", (Fact(f"delete of {run.tag} answers {call.status}", cites),))
+        elif _refused(run, call):
+            yield Observed(f"{what}: refused", (Fact(f"delete of {run.tag} answers {call.status}", cites),))
