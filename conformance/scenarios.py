@@ -102,8 +102,13 @@ def after_end(strategy: Strategy, failed: bool, earlier: bool) -> Program:
     return begun.create("B", strategy, *SHORT).until_ended("B")
 
 
-def after_earlier(strategy: Strategy, last: Literal["success", "failed", "interrupted"]) -> Program:
-    """A run that finds something in every channel: two earlier runs, the second of which ended this way."""
+Earlier = Literal["success", "failed", "interrupted", "rolled-back", "update"]
+EARLIER: tuple[Earlier, ...] = ("success", "failed", "interrupted", "rolled-back", "update")
+
+
+def after_earlier(strategy: Strategy, last: Earlier) -> Program:
+    """A run that finds something in every channel: an earlier run, and another one that ended this way, or a client's
+    update of the state."""
     family = f"{strategy}-earlier"
     begun = program(_name(family, last), family)
     begun = begun.create("P", "enqueue", add(), note("P"), call_tool("p"), tool_result("p")).until_ended("P")
@@ -115,6 +120,11 @@ def after_earlier(strategy: Strategy, last: Literal["success", "failed", "interr
         case "interrupted":
             begun = begun.create("Q", "enqueue", add(), note("Q"), gate("q"), waits=False).until_inside("Q", "q")
             begun = begun.cancel("Q", "interrupt").until_ended("Q").open("q")
+        case "rolled-back":
+            begun = begun.create("Q", "enqueue", add(), note("Q"), gate("q"), waits=False).until_inside("Q", "q")
+            begun = begun.create("R", "rollback", add(), note("R")).open("q").until_ended("R")
+        case "update":
+            begun = begun.update("U")
     return _second(begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g"), strategy)
 
 
@@ -460,7 +470,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
             programs.append(while_pending(strategy, earlier))
             programs += [after_end(strategy, failed, earlier) for failed in (False, True)]
         programs += [while_joined(strategy, how, started) for how in ("join", "stream") for started in (True, False)]
-        programs += [after_earlier(strategy, last) for last in ("success", "failed", "interrupted")]
+        programs += [after_earlier(strategy, last) for last in EARLIER]
         programs.append(two_threads(strategy))
         programs += [burst(strategy, 2, busy, trial) for busy in (False, True) for trial in range(3)]
         programs += [burst(strategy, 10, busy) for busy in (False, True)]

@@ -322,7 +322,7 @@ class Thread:
     def next_after(self, run: Run) -> tuple[Run, Fact] | None:
         """The run that certainly started after ``run``, and no other between; None if that is not certain."""
         later = sorted((other for other, _ in self.after(run)), key=lambda r: r.enters[0].n)
-        if not later or any(c.op not in HARMLESS | MUTATING for c in self.calls):
+        if not later or any(c.op not in HARMLESS | MUTATING and not _updated_before(c, run) for c in self.calls):
             return None
         new, began, lossless = later[0], run.enters[0], self.facts.history.transport != "stream"
         start = new.enters[0]
@@ -431,3 +431,8 @@ class Facts:
     def causal_receipts(self) -> bool:
         """Whether a node goes on only after the harness has its announcement."""
         return self.history.transport == "callback"
+
+
+def _updated_before(call: Call, run: Run) -> bool:
+    """Whether it is an update of the state that was accepted before the run was created: the run may have found it."""
+    return call.op == "update_state" and call.ok and not call.error and call.until <= run.create.sent

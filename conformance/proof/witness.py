@@ -636,8 +636,11 @@ class Witness(Requests, Reads):
             outside = entered and (self.precedes(entered, began) or self.precedes(start, entered))
             if not (apart or silent or outside):
                 return None
-        if any(c.op not in HARMLESS | {"create"} | CANCELS for c in self.of_thread(self.creates[g.run].thread)):
-            return None
+        known, sent = HARMLESS | {"create"} | CANCELS, self.creates[g.other].sent
+        for c in self.of_thread(self.creates[g.run].thread):
+            updated_before = c.op == "update_state" and c.ok and not c.error and c.until <= sent
+            if c.op not in known and not updated_before:
+                return None
         return {"run": g.run, "other": g.other}, [began.n, start.n, self.creates[g.run].n]
 
     def derive_overlap(self, g: Given, cited: Cited) -> Derived:
