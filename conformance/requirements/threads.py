@@ -258,6 +258,8 @@ def _all_tags(thread: Thread) -> set[str]:
         "queue",
         "burst-mixed-busy",
         "cancelled-last",
+        "failed-last",
+        "queue-behind-failure",
     ),
     breaks="a run is lost between two states, or the thread's status is not recomputed after a displacement",
     advice="derive the thread's status from its runs; look for runs that nobody executes any more",

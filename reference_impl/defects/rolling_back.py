@@ -128,6 +128,18 @@ class RollbackNeedsAnEarlierRun(Defective):
             super().revert(run)
 
 
+@defect(must_fail=["rollback.reverts", "history.explainable"], may_fail=["rollback.lineage", "cancel.rollback-reverts"])
+class RollbackTakesTheUpdate(Defective):
+    """Rollback also takes back what a client had written into the state just before the run."""
+
+    def revert(self, run: Run) -> None:
+        lineage = self.checkpoints.lineage(run.thread.thread_id)
+        start = before(lineage, run.run_id)
+        super().revert(run)
+        if start and start.run_id is None:
+            lineage.remove(start.key)
+
+
 @defect(
     must_fail=["rollback.reverts", "rollback.lineage", "history.explainable"],
     may_fail=[

@@ -360,6 +360,19 @@ async def malformed(w: Witness) -> None:
     w.seen.append((await w.server.http.get(unknown)).status_code)
 
 
+async def rolling_back_behind_an_update(w: Witness) -> None:
+    """A run that found what a client had written into the state is rolled back."""
+    await w.create("P", "add")
+    await w.settle()
+    values = {"messages": [{"role": "user", "content": "U"}]}
+    w.seen.append((await w.server.http.post(f"/threads/{w.thread}/state", json={"values": values})).status_code)
+    await w.create("A", "add", "gate g")
+    await w.entered("g")
+    await w.create("B", "add", strategy="rollback")
+    w.gate("g").open()
+    await w.settle()
+
+
 JSON = {"content-type": "application/json"}
 
 
@@ -416,6 +429,7 @@ SCENARIOS: dict[str, Callable[[Witness], Awaitable[None]]] = {
     "interrupt-first": displacing("interrupt", earlier=False, waiting=False),
     "rollback": displacing("rollback", earlier=True, waiting=True),
     "rollback-first": displacing("rollback", earlier=False, waiting=False),
+    "rollback-update": rolling_back_behind_an_update,
     "neighbours": neighbours,
     "calling": calling,
     "following": following,
