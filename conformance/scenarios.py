@@ -18,6 +18,7 @@ from conformance.programs import (
     Action,
     Cancel,
     Create,
+    Endpoint,
     Program,
     Step,
     Strategy,
@@ -175,6 +176,17 @@ def queue(size: int) -> Program:
     for i in range(size):
         begun = begun.create(f"B{i}", "enqueue", emit(), add())
     return begun.read().open("g").until_ended(*(f"B{i}" for i in range(size)), needed=False)
+
+
+def queue_by_all_ways() -> Program:
+    """The same, each created by another endpoint."""
+    begun = program("queue/endpoints", "queue")
+    begun = begun.create("A", "enqueue", *HELD["last"], waits=False).until_inside("A", "g")
+    endpoints: tuple[Endpoint, ...] = ("runs", "wait", "runs", "stream", "runs")
+    for i, endpoint in enumerate(endpoints):
+        begun = begun.create(f"B{i}", "enqueue", emit(), add(), endpoint=endpoint, waits=False)
+        begun = begun.until_answered(f"B{i}") if endpoint == "runs" else begun.until_listed(f"B{i}")
+    return begun.read().open("g").until_ended(*(f"B{i}" for i in range(len(endpoints))), needed=False)
 
 
 def queue_behind_failure() -> Program:
@@ -477,7 +489,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
     programs += [three_runs(b, c) for b in STRATEGIES for c in STRATEGIES]
     programs += [chain(b, c) for b in DISPLACING for c in DISPLACING]
     programs += [burst("mixed", size, busy) for size in (2, 10) for busy in (False, True)]
-    programs += [queue(3), queue(6), queue_behind_failure(), default(False), default(True)]
+    programs += [queue(3), queue(6), queue_by_all_ways(), queue_behind_failure(), default(False), default(True)]
     programs += [queued_displaced(a) for a in DISPLACING]
     programs += [
         zombie(a, how, effects) for a in DISPLACING for how in ("swallows", "blocks") for effects in (False, True)

@@ -111,6 +111,7 @@ class Found:
     violation: Violation
     program: str
     instance: str
+    family: str
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class Tally:
             if said.violations:
                 self._failed[id] += 1
                 found = self._found.setdefault(id, [])
-                found += [Found(v, history.name, history.instance) for v in said.violations[:3]]
+                found += [Found(v, history.name, history.instance, family) for v in said.violations[:3]]
             for j in said.judgements:
                 if isinstance(j, Observed):
                     self._policies.setdefault(id, Counter())[j.policy] += 1

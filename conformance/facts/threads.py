@@ -22,13 +22,20 @@ from conformance.facts.words import (
 )
 from conformance.history import WITHOUT_PROBE, Call, Epilogue, GateOpened, History, Remark, Told
 
-LEFT_IN = {"list_runs": "the list of runs", "get_state": "the state", "get_history": "the history"}
+LEFT_IN = {
+    "list_runs": "the list of runs",
+    "get_run": "the run itself",
+    "get_state": "the state",
+    "get_history": "the history",
+}
 
 
 def named_in(call: Call) -> set[str]:
-    """The tags of the runs that a list of runs, a state or a history names."""
+    """The tags of the runs that a run's read, a list of runs, a state or a history names."""
     if call.op == "list_runs":
         return {row["tag"] for row in call.answer}
+    if call.op == "get_run":
+        return {str(call.tag)}
     found: set[str] = set()
     for state in call.answer if call.op == "get_history" else [call.answer]:
         found |= {state["tag"], *(t for t, _ in parse_log(state["log"])), *(m[2] for m in state["messages"])}
@@ -113,6 +120,11 @@ class Thread:
         gone = next((c for c in done if c.op == "delete_thread"), None)
         again = next((c for c in done if c.op == "create_thread" and gone is not None and c.sent >= gone.until), None)
         return (gone, again) if gone is not None and again is not None else None
+
+    def took_away(self, run: Run) -> bool:
+        """Whether the thread was, or may have been, deleted with this run."""
+        deletions = (c for c in self.calls if c.op == "delete_thread" and (c.ok or not 400 <= (c.status or 0) < 500))
+        return any(run.create.sent < c.until for c in deletions)
 
     def may_be_gone(self, call: Call) -> bool:
         """Whether the thread may not have been there when the call took effect: it was being deleted, or had been."""

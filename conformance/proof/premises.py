@@ -502,9 +502,10 @@ WAYS: dict[str, Ways] = {
             "final told settled log",
             lambda w, f, t, s, log: (
                 f.run == t.run
-                and f.status == "success"
-                and t.what == "leave"
-                and t.step == len(w.script(f.run)) - 1
+                and (
+                    (f.status == "success" and t.what == "leave" and t.step == len(w.script(f.run)) - 1)
+                    or (f.status == "error" and t.what == "enter" and t.step > 0)
+                )
                 and w.creates[f.run].thread == s.thread == log.thread
                 and w.length(f.run) > 0
                 and f.run not in _tags(log)
@@ -608,6 +609,12 @@ WAYS: dict[str, Ways] = {
             "read read undisturbed|only",
             lambda w, a, b, u: (
                 _flip(a, b) and b.status == "gone" and u.run == a.run and getattr(u, "kind", "") != "rollback"
+            ),
+        ),
+        (
+            "deleted settled final",
+            lambda w, d, s, f: (
+                d.run == f.run and d.at <= f.sent and f.status != "gone" and s.thread == w.creates[f.run].thread
             ),
         ),
         ("after held written", lambda w, a, h, c: a.other == h.run and _late(h, c, a.at)),

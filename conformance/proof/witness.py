@@ -417,6 +417,8 @@ class Witness(Requests, Reads):
         states = read.answer if read.op == "get_history" else [read.answer]
         if read.op == "list_runs":
             what, there = "the list of runs", any(row["tag"] == g.run for row in read.answer)
+        elif read.op == "get_run":
+            what, there = "the run itself", read.tag == g.run
         elif read.op in ("get_state", "get_history"):
             what = "the state" if read.op == "get_state" else "the history"
             there = any(

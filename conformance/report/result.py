@@ -52,8 +52,10 @@ def known_failure(result: Result) -> str:
 
 
 def replay_command(outcome: Outcome, result: Result) -> str:
-    """How to run it again."""
-    return shlex.join([*outcome.again, "--only", result.requirement.id, "--seed", str(outcome.seed)])
+    """How to run it again: all programs, where the one that showed it is not among the requirement's own."""
+    own = {e.family for e in result.requirement.exercised_by}
+    only = ("--only", result.requirement.id) if all(f.family in own for f in result.found[:1]) else ()
+    return shlex.join([*outcome.again, *only, "--seed", str(outcome.seed)])
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def conserves_input(thread: Thread) -> Iterator[Judgement]:
         final = run.final
         if not run.accepted or final is None or final.status in INFLIGHT:
             continue
-        if not run.undisturbed and not run.ended_itself:
+        if thread.took_away(run) or (not run.undisturbed and not run.ended_itself):
             continue
         steps = thread.entries_of(run.tag)
         undisturbed = () if final.status == "success" else (run.undisturbed_fact(),)

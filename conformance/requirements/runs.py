@@ -18,7 +18,7 @@ from conformance.facts import (
     parse_log,
 )
 from conformance.history import Call
-from conformance.requirements.base import MUST, SHOULD, Exercised, Judgement, Violation, requirement
+from conformance.requirements.base import MUST, SHOULD, Exercise, Exercised, Judgement, Violation, requirement
 
 LEGAL = TERMINAL | INFLIGHT
 LONG_S = 1.5  # a create is not called waiting for less
@@ -37,6 +37,7 @@ LONG_S = 1.5  # a create is not called waiting for less
         "zombie-blocks",
         "interrupt-ending",
         "rollback-ending",
+        Exercise("delete-ended", 0),
     ),
     breaks="the executing worker stores its end over the displacement, or its late checkpoint over the successor's",
     advice="make the terminal update conditional on the run being inflight, and fence checkpoint writes by run",
@@ -44,7 +45,7 @@ LONG_S = 1.5  # a create is not called waiting for less
 def terminal_is_final(thread: Thread) -> Iterator[Judgement]:
     """Judges the reads of every run in real time order, and writes that causes prove to be late."""
     for run in thread.runs.values():
-        flip = _flip(run) or _late_write(thread, run) or _write_after_settling(thread, run)
+        flip = _flip(run) or _there_again(thread, run) or _late_write(thread, run) or _write_after_settling(thread, run)
         if flip is not None:
             yield flip
         elif run.ended_at is not None and len(run.readings) > 1:
@@ -67,6 +68,18 @@ def _flip(run: Run) -> Violation | None:
         facts = (run.read_fact(ended), run.read_fact(later), *why)
         return Violation(f"{run.tag} stays {ended.status}", f"{run.tag} became {later.status}", facts)
     return None
+
+
+def _there_again(thread: Thread, run: Run) -> Violation | None:
+    """A run that a client deleted is there when all has come to rest."""
+    deleted = next((c for c in thread.deletes if c.tag == run.tag), None)
+    final = run.final
+    if deleted is None or final is None or final.status == GONE or final.call.sent < deleted.until:
+        return None
+    facts = (thread.deleted_fact(deleted), thread.settled_fact(), run.final_fact()) if thread.settled else None
+    return (
+        Violation(f"{run.tag} is gone: it was deleted", f"{run.tag} reads as {final.status}", facts) if facts else None
+    )
 
 
 def _written(call: Call, run: Run, step: int) -> str | None:

@@ -101,7 +101,7 @@ def _by_clock(x: Run, y: Run) -> Overlap | None:
     "No completed superstep is overwritten: the counter equals the surviving increments, the log is a "
     "concatenation of whole or legally cut segments.",
     source='S2 "last-write-wins conflict. One update is silently overwritten"',
-    exercised_by=("enqueue-running", "interrupt-running", "rollback-earlier", "burst-enqueue-idle"),
+    exercised_by=("enqueue-running", "interrupt-running", "rollback-earlier", "burst-enqueue-idle", "enqueue-failed"),
     breaks="two runs read the same checkpoint and both write; the last write wins",
     advice="serialise runs by thread, and refuse a checkpoint whose parent is not the head",
 )
@@ -144,12 +144,18 @@ def _interleaved(thread: Thread, log: list[Entry]) -> Problem | None:
 def _overwritten(thread: Thread, log: list[Entry]) -> Problem | None:
     present = {t for t, _ in log}
     for run in thread.runs.values():
-        final = run.final
-        # Success is an end of its own, whatever displaced the run too late: nothing takes its segment away.
-        ended = run.accepted and final is not None and final.status == "success"
-        left = run.leaves.get(len(run.script) - 1)
-        if ended and left is not None and run.length and run.tag not in present:
-            facts = (run.final_fact(), run.told_fact(left), thread.settled_fact(), thread.log_fact())
+        if not run.accepted or run.final is None or thread.took_away(run) or run.tag in present or not run.length:
+            continue
+        # Success and error are ends of its own, whatever displaced the run too late: nothing takes its segment away.
+        match run.final.status:
+            case "success":
+                completed = run.leaves.get(len(run.script) - 1)
+            case "error":
+                completed = next((entered for step, entered in run.enters.items() if step > 0), None)
+            case _:
+                continue
+        if completed is not None:
+            facts = (run.final_fact(), run.told_fact(completed), thread.settled_fact(), thread.log_fact())
             return f"{run.tag}'s completed supersteps are in the state", f"{run.tag} was overwritten", facts
     return None
 

@@ -25,7 +25,7 @@ GOOD = 'reason = "because"\nrate = "sometimes"\nfailed = 2\nexercised = 115\n'
 
 
 def result(verdict: str, failed: int, exercised: int, id: str = MUST_ID) -> Result:
-    found = (Found(Violation("gone", 'A reads as "x"\x7f\n', (Fact("so", (1,)),)), "p", "~i~"),) if failed else ()
+    found = (Found(Violation("gone", 'A reads as "x"\x7f\n', (Fact("so", (1,)),)), "p", "~i~", "p"),) if failed else ()
     return Result(REGISTRY[id], verdict, "", None, None, exercised, 1, failed, found)  # type: ignore[arg-type]
 
 
