@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from reference_impl.worker import Worker
 
 
+@defect(must_fail=["run.terminal-is-final"])
+class DeletedRunStays(Defective):
+    """The deletion of a run that has ended is answered as done, and the run is kept."""
+
+    def delete(self, run: Run) -> None:
+        if run.inflight:
+            super().delete(run)
+
+
 @defect(
     must_fail=["delete.stops-writes"],
     may_fail=[

@@ -26,6 +26,27 @@ class FailureCalledSuccess(Defective):
 
 
 @defect(
+    must_fail=["thread.no-lost-update", "enqueue.conserves-input", "history.explainable"],
+    may_fail=[
+        "enqueue.first-completes",
+        "enqueue.separate-run",
+        "enqueue.survives-failure",
+        "rollback.lineage",
+        "rollback.reverts",
+        "interrupt.keeps-progress",
+        "checkpoint.lineage",
+    ],
+)
+class FailureErasesTheRun(Defective):
+    """What a run had completed before its node raised is taken back with it."""
+
+    def finish(self, run: Run, ending: Ending, output: bytes, failure: Failure | None) -> None:
+        super().finish(run, ending, output, failure)
+        if ending is Ending.FAILED:
+            self.checkpoints.delete_run(run.thread.thread_id, run.run_id)
+
+
+@defect(
     must_fail=["enqueue.first-completes", "history.explainable"],
     may_fail=[
         "endpoint.stateless",

@@ -373,6 +373,27 @@ async def rolling_back_behind_an_update(w: Witness) -> None:
     await w.settle()
 
 
+async def ending(w: Witness) -> None:
+    """Runs that fail, that a client waits for behind another, and that are deleted when they have ended."""
+    path = f"/threads/{w.thread}/runs"
+    await w.create("F", "add", "fail")
+    await w.settle()
+    await w.create("A", "gate g")
+    await w.entered("g")
+    await w.create("R", "add")
+    body = {"assistant_id": "gated", "input": script("W", "add"), "multitask_strategy": "enqueue"}
+    waiting = asyncio.ensure_future(w.server.http.post(f"{path}/wait", json=body))
+    for _ in range(100):  # a broken server may never list it
+        if len((await w.server.http.get(path)).json()) == 4:
+            break
+        await asyncio.sleep(0.02)
+    w.gate("g").open()
+    w.seen.append((await asyncio.wait_for(waiting, 5)).status_code)
+    await w.settle()
+    w.seen.append((await w.server.http.delete(f"{path}/{w.runs['R']}")).status_code)
+    w.seen.append((await w.server.http.get(f"{path}/{w.runs['R']}")).status_code)
+
+
 JSON = {"content-type": "application/json"}
 
 
@@ -430,6 +451,7 @@ SCENARIOS: dict[str, Callable[[Witness], Awaitable[None]]] = {
     "rollback": displacing("rollback", earlier=True, waiting=True),
     "rollback-first": displacing("rollback", earlier=False, waiting=False),
     "rollback-update": rolling_back_behind_an_update,
+    "ending": ending,
     "neighbours": neighbours,
     "calling": calling,
     "following": following,
