@@ -46,6 +46,7 @@ HELD: dict[Where, tuple[Step, ...]] = {
 }
 SECOND: tuple[Step, ...] = (gate("b"), add(), note("B"))
 SHORT: tuple[Step, ...] = (emit(), add())
+FEW = 3  # trials of what does not depend on an instant, and may yet fail now and then
 
 
 def _name(*parts: str | None) -> str:
@@ -211,9 +212,9 @@ def default(earlier: bool) -> Program:
     return begun.create("B", None, *SHORT).read().until_stopped("A", "B").open("g").until_ended("A", needed=False)
 
 
-def two_threads(strategy: Strategy) -> Program:
+def two_threads(strategy: Strategy, trial: int) -> Program:
     """What happens on thread ``t`` while another thread's run is held, and the other way round."""
-    begun = program(_name("two-threads", strategy), "two-threads")
+    begun = program(_name("two-threads", strategy, str(trial)), "two-threads")
     begun = begun.create("X", "enqueue", add(), gate("x"), emit(), thread="u", waits=False).until_inside(
         "X", "x", needed=False
     )
@@ -290,9 +291,9 @@ def asked(strategy: Strategy | None) -> Program:
     return begun.until_ended("B", needed=False)
 
 
-def webhook_ended(failed: bool) -> Program:
+def webhook_ended(failed: bool, trial: int) -> Program:
     """A run with a webhook comes to its end."""
-    begun = program(_name("webhook-ended", "failed" if failed else "success"), "webhook-ended")
+    begun = program(_name("webhook-ended", "failed" if failed else "success", str(trial)), "webhook-ended")
     return begun.hook("A", "enqueue", add(), fail() if failed else emit()).until_ended("A").until_hooked("A")
 
 
@@ -483,7 +484,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
             programs += [after_end(strategy, failed, earlier) for failed in (False, True)]
         programs += [while_joined(strategy, how, started) for how in ("join", "stream") for started in (True, False)]
         programs += [after_earlier(strategy, last) for last in EARLIER]
-        programs.append(two_threads(strategy))
+        programs += [two_threads(strategy, trial) for trial in range(FEW)]
         programs += [burst(strategy, 2, busy, trial) for busy in (False, True) for trial in range(3)]
         programs += [burst(strategy, 10, busy) for busy in (False, True)]
     programs += [three_runs(b, c) for b in STRATEGIES for c in STRATEGIES]
@@ -496,7 +497,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
     ]
     programs += [zombie_last(a) for a in DISPLACING]
     programs += [scheduled_idle(), *(scheduled_displacing(a) for a in DISPLACING), scheduled_queued()]
-    programs += [webhook_ended(failed) for failed in (False, True)]
+    programs += [webhook_ended(failed, trial) for failed in (False, True) for trial in range(FEW)]
     programs += [webhook_displaced("enqueue"), *(webhook_displaced(strategy) for strategy in DISPLACING)]
     programs += [asked(strategy) for strategy in (*STRATEGIES, None)]
     programs.append(failed_last())
