@@ -13,13 +13,11 @@ STRANGERS = ("schemathesis", "langsmith_plugin", "time_machine")
 """Plugins of packages that are installed beside: importing them takes a process of pytest several seconds."""
 
 
-@pytest.fixture(autouse=True)
-def without_strangers(request: pytest.FixtureRequest) -> None:
-    """Processes of pytest that a test starts know no plugins of strangers."""
-    if "pytester" in request.fixturenames:
-        request.getfixturevalue("pytester")  # it forgets the variable when it is made
-        patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
-        patch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in STRANGERS))
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """pytest's own; the processes that it starts know no plugins of strangers."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in STRANGERS))
+    return pytester
 
 
 @pytest.fixture

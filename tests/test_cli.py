@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -18,11 +19,13 @@ from conformance.config import Options, Plan
 from conformance.dialects import Dialect
 from conformance.driver import Check
 from conformance.embedded import stop
+from conformance.facts import Fact
 from conformance.history import History
 from conformance.report.result import replay_command, schema
 from conformance.requirements import REGISTRY
+from conformance.requirements.base import Violation
 from conformance.selftest import Kill, _each, _exit_code, _line, _summary
-from conformance.verdicts import judge
+from conformance.verdicts import Found, judge
 from reference_impl.defects import all_variants
 
 DOUBLETEXT = (sys.executable, "-m", "conformance.cli")
@@ -119,6 +122,14 @@ def test_how_to_run_it_again() -> None:
     assert replayed(given, embedded=True) == f"doubletext check {asked} {again}"
     secret = Options(api_key="very-secret", header=("X-A: very-secret",))
     assert replayed(secret, "http://joe:very-secret@h:1", embedded=False) == f"doubletext check http://h:1 {again}"
+
+
+@pytest.mark.parametrize(("family", "command"), [("reject-running", "--only reject.conflict "), ("chain", "")])
+def test_a_finding_of_anothers_programs_takes_all_to_be_seen_again(family: str, command: str) -> None:
+    outcome = Check(Plan("http://127.0.0.1:4711", Options(), Dialect(), seed=7, embedded=True)).outcome()
+    found = Found(Violation("409", "200", (Fact("so", (1,)),)), f"{family}/1", "~i~", family)
+    result = replace(outcome.results[0], verdict="fail", failed=1, found=(found,))
+    assert replay_command(outcome, result) == f"doubletext check {command}--seed 7"
 
 
 def test_a_selftest_that_is_broken_off_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -414,6 +414,11 @@ def gated_fact(runs: Sequence[Run]) -> Fact | None:
     return fact("gated", cites, runs=tuple(r.tag for r in runs), until=until)
 
 
+def _updated_before(call: Call, run: Run) -> bool:
+    """Whether it is an update of the state that was accepted before the run was created: the run may have found it."""
+    return call.op == "update_state" and call.ok and not call.error and call.until <= run.create.sent
+
+
 def _later(one: Told, other: Told) -> bool:
     """Whether it was announced after the other. What a node announces as it is cancelled may come late: of one
     clock's announcements the order is known by themselves."""
@@ -443,8 +448,3 @@ class Facts:
     def causal_receipts(self) -> bool:
         """Whether a node goes on only after the harness has its announcement."""
         return self.history.transport == "callback"
-
-
-def _updated_before(call: Call, run: Run) -> bool:
-    """Whether it is an update of the state that was accepted before the run was created: the run may have found it."""
-    return call.op == "update_state" and call.ok and not call.error and call.until <= run.create.sent

@@ -135,7 +135,8 @@ def _log_order(log: Any, x: str, y: str) -> bool:
 
 def _conserved(w: Witness, a: Any, f: Any, settled: Any, log: Any) -> bool:
     same = a.run == f.run and settled.thread == log.thread == w.creates[a.run].thread
-    return bool(same and w.accepted(a.run) and f.status not in INFLIGHT and _missing(w, log, a.run))
+    kept = w.accepted(a.run) and f.status not in INFLIGHT and not w.taken_away(a.run)
+    return bool(same and kept and _missing(w, log, a.run))
 
 
 def _behind_failure(w: Witness, i: Any, b: Any, raised: Any, u: Any) -> bool:
@@ -508,6 +509,7 @@ WAYS: dict[str, Ways] = {
                 )
                 and w.creates[f.run].thread == s.thread == log.thread
                 and w.length(f.run) > 0
+                and not w.taken_away(f.run)
                 and f.run not in _tags(log)
             ),
         ),

@@ -115,6 +115,12 @@ class Witness(Requests, Reads):
         made = [c for c in self.of_thread(thread) if c.op == "update_state" and c.tag == update]
         return [c.ok and not c.error for c in made] == [True]
 
+    def taken_away(self, run: str) -> bool:
+        """The run's thread was, or may have been, deleted since it was created."""
+        create = self.creates[run]
+        deletions = (c for c in self.of_thread(create.thread) if c.op == "delete_thread")
+        return any(c.until > create.sent and (c.ok or not 400 <= (c.status or 0) < 500) for c in deletions)
+
     def takes_back(self, thread: str, since: float) -> bool:
         """A call that was not over by then may take something off the state: a rollback, a deletion, who knows what."""
         return any(c.until > since and self._takes_back(c) for c in self.of_thread(thread))
@@ -638,11 +644,10 @@ class Witness(Requests, Reads):
             outside = entered and (self.precedes(entered, began) or self.precedes(start, entered))
             if not (apart or silent or outside):
                 return None
-        known, sent = HARMLESS | {"create"} | CANCELS, self.creates[g.other].sent
-        for c in self.of_thread(self.creates[g.run].thread):
-            updated_before = c.op == "update_state" and c.ok and not c.error and c.until <= sent
-            if c.op not in known and not updated_before:
-                return None
+        known, before = HARMLESS | {"create"} | CANCELS, self.creates[g.other].sent
+        rest = (c for c in self.of_thread(self.creates[g.run].thread) if c.op not in known)
+        if not all(c.op == "update_state" and c.ok and not c.error and c.until <= before for c in rest):
+            return None
         return {"run": g.run, "other": g.other}, [began.n, start.n, self.creates[g.run].n]
 
     def derive_overlap(self, g: Given, cited: Cited) -> Derived:

@@ -54,7 +54,8 @@ def known_failure(result: Result) -> str:
 def replay_command(outcome: Outcome, result: Result) -> str:
     """How to run it again: all programs, where the one that showed it is not among the requirement's own."""
     own = {e.family for e in result.requirement.exercised_by}
-    only = ("--only", result.requirement.id) if all(f.family in own for f in result.found[:1]) else ()
+    elsewhere = bool(result.found) and result.found[0].family not in own
+    only = () if elsewhere else ("--only", result.requirement.id)
     return shlex.join([*outcome.again, *only, "--seed", str(outcome.seed)])
 
 

@@ -107,13 +107,13 @@ def _written(history: Call, run: Run, step: int) -> Fact | None:
 def _without(thread: Thread) -> Iterator[Judgement]:
     """Whether the target has no such call, and says so, or deletes no inflight run, which ``delete.active`` reports."""
     for call in thread.calls:
-        target = thread.runs.get(call.tag or "") if call.op == "delete" else None
-        if target is not None and _refused(target, call):
+        if call.op not in ("delete", "delete_thread"):
+            continue
+        run = thread.runs.get(call.tag or "")  # of a thread's deletion there is none
+        if run is not None and _refused(run, call):
             yield Inapplicable(f"the target deletes no run that is inflight: it answers {call.status}")
-        if call.op in ("delete", "delete_thread") and call.status in NO_SUCH_CALL:
-            run = thread.runs.get(call.tag or "")
-            if run is None or run.held_over(call):  # it was there: the path is what was not found
-                yield Inapplicable(f"the target has no such call: {call.op.replace('_', ' ')} answers {call.status}")
+        elif call.status in NO_SUCH_CALL and (run is None or run.held_over(call)):  # the path is what was not found
+            yield Inapplicable(f"the target has no such call: {call.op.replace('_', ' ')} answers {call.status}")
 
 
 def _refused(run: Run, call: Call) -> bool:

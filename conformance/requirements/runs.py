@@ -72,14 +72,13 @@ def _flip(run: Run) -> Violation | None:
 
 def _there_again(thread: Thread, run: Run) -> Violation | None:
     """A run that a client deleted is there when all has come to rest."""
-    deleted = next((c for c in thread.deletes if c.tag == run.tag), None)
-    final = run.final
-    if deleted is None or final is None or final.status == GONE or final.call.sent < deleted.until:
+    deleted, final = next((c for c in thread.deletes if c.tag == run.tag), None), run.final
+    if deleted is None or final is None or not thread.settled:
         return None
-    facts = (thread.deleted_fact(deleted), thread.settled_fact(), run.final_fact()) if thread.settled else None
-    return (
-        Violation(f"{run.tag} is gone: it was deleted", f"{run.tag} reads as {final.status}", facts) if facts else None
-    )
+    if final.status == GONE or final.call.sent < deleted.until:
+        return None
+    facts = (thread.deleted_fact(deleted), thread.settled_fact(), run.final_fact())
+    return Violation(f"{run.tag} is gone: it was deleted", f"{run.tag} reads as {final.status}", facts)
 
 
 def _written(call: Call, run: Run, step: int) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from reference_impl.multitask import Attending, Endpoint, Failure
 from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread
@@ -42,24 +42,6 @@ class _IgnoresTheStrategy(Defective):
         if endpoint == self.endpoint:
             spec = dataclasses.replace(spec, strategy=Strategy.ENQUEUE)
         return await super().accept(thread, spec, endpoint)
-
-
-@defect(must_fail=["enqueue.fifo", "history.explainable"], may_fail=["endpoint.same.wait"])
-class WaitingClientsComeFirst(Defective):
-    """A run whose client waits for its end overtakes the queue."""
-
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self.awaited: set[str] = set()
-
-    async def accept(self, thread: Thread, spec: RunSpec, endpoint: Endpoint) -> Run:
-        run = await super().accept(thread, spec, endpoint)
-        if endpoint == "wait":
-            self.awaited.add(run.run_id)
-        return run
-
-    def queue(self, thread: Thread) -> Sequence[Run]:
-        return sorted(super().queue(thread), key=lambda run: run.run_id not in self.awaited)
 
 
 SAME = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reference_impl.multitask import DELETED, Admission
+from reference_impl.multitask import DELETED, Admission, Endpoint
 from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread
 
 from .hosts import ExecutesInAnothersName
@@ -17,6 +17,24 @@ class LastInFirstOut(Defective):
 
     def queue(self, thread: Thread) -> Sequence[Run]:
         return super().queue(thread)[::-1]
+
+
+@defect(must_fail=["enqueue.fifo", "history.explainable"], may_fail=["endpoint.same.wait"])
+class WaitingClientsComeFirst(Defective):
+    """A run whose client waits for its end overtakes the queue."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.awaited: set[str] = set()
+
+    async def accept(self, thread: Thread, spec: RunSpec, endpoint: Endpoint) -> Run:
+        run = await super().accept(thread, spec, endpoint)
+        if endpoint == "wait":
+            self.awaited.add(run.run_id)
+        return run
+
+    def queue(self, thread: Thread) -> Sequence[Run]:
+        return sorted(super().queue(thread), key=lambda run: run.run_id not in self.awaited)
 
 
 @defect(
