@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from conformance.execution.client import Client, Keep
+from conformance.execution.answers import Keep
+from conformance.execution.client import Client
 from conformance.execution.recorder import Recorder
 from conformance.history import Call
 from conformance.programs import Fault

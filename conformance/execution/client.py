@@ -4,7 +4,6 @@ what the target did: a lost connection is an observation, not an accident.
 
 from __future__ import annotations
 
-import json
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
@@ -15,13 +14,23 @@ from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 import httpx
 
+from conformance.execution.answers import (
+    RUN_TAG,
+    channels,
+    history_of,
+    nothing,
+    run_of,
+    runs_of,
+    state_of,
+    thread_of,
+    understand,
+)
 from conformance.execution.recorder import Recorder
-from conformance.execution.redaction import MOST_KEPT, Redactor, secrets_of
+from conformance.execution.redaction import Redactor, secrets_of
 from conformance.execution.wire import Wire
 from conformance.history import Call
 from conformance.programs import Cancel, CancelMany, Create, Delete, Fault, Update
 
-RUN_TAG = "doubletext_tag"  # names the run in its metadata, so that a lost answer can be attributed
 RECURSION_LIMIT = 500
 MOST_LANES = 24
 MANY = 100  # the largest page that every known server accepts
@@ -67,12 +76,7 @@ class Address:
         return Redactor(secrets_of(self.headers, self.url), own)
 
 
-Keep = Callable[[Any], dict[str, Any]]  # what is kept of a state's values
 _url = lru_cache(1024)(httpx.URL)  # parsing is a good part of what a request costs, and reads come again
-
-
-class Garbled(Exception):
-    """The answer is not what this call answers with."""
 
 
 class Client:
@@ -214,7 +218,7 @@ class Client:
         body: dict[str, Any] = {"metadata": {"doubletext": True}}
         if thread_id is not None:
             body |= {"thread_id": thread_id, "if_exists": "raise"}
-        read = partial(_thread, keep=self.channels)
+        read = partial(thread_of, keep=self.channels)
         return await self.send(recorder, "create_thread", "POST", "/threads", thread=name, body=body, read=read)
 
     def create_body(self, create: Create, tag: str, via: Mapping[str, Any]) -> dict[str, Any]:
@@ -354,19 +358,19 @@ class Client:
         """``GET …/runs``, as many as a page holds."""
         path, params = f"/threads/{thread_id}/runs", {"limit": str(MANY)}
         return await self.send(
-            recorder, "list_runs", "GET", path, thread=thread, params=params, read=_runs, phase=phase
+            recorder, "list_runs", "GET", path, thread=thread, params=params, read=runs_of, phase=phase
         )
 
     async def get_thread(self, recorder: Recorder, thread: str, thread_id: str, phase: str = "body") -> Call:
         """``GET /threads/{id}``."""
         path = f"/threads/{thread_id}"
-        read = partial(_thread, keep=self.channels)
+        read = partial(thread_of, keep=self.channels)
         return await self.send(recorder, "get_thread", "GET", path, thread=thread, read=read, phase=phase)
 
     async def get_state(self, recorder: Recorder, thread: str, thread_id: str, phase: str = "body") -> Call:
         """``GET …/state``: the head."""
         path = f"/threads/{thread_id}/state"
-        read = partial(_state, keep=self.channels)
+        read = partial(state_of, keep=self.channels)
         return await self.send(recorder, "get_state", "GET", path, thread=thread, read=read, phase=phase)
 
     async def get_history(
@@ -382,7 +386,7 @@ class Client:
         ``read`` says what is kept of them, where it is not the probe's channels in short.
         """
         path, limit = f"/threads/{thread_id}/history", {"limit": HISTORY_PAGE}
-        read = read or partial(_history, keep=self.channels)
+        read = read or partial(history_of, keep=self.channels)
         call: Call | None = None
         if not self._history_by_get:
             call = await self.send(
@@ -463,111 +467,3 @@ def cancel_asked(cancel: Cancel) -> dict[str, Any]:
     """What a record says of a cancel."""
     said = {"action": cancel.action, "wait": cancel.wait}
     return said if cancel.form is None else {**said, "form": cancel.form}
-
-
-def understand(status: int, text: str, read: Callable[[Any], Any]) -> tuple[Any, str | None]:
-    """The answer's value and, where a success is not what it should be, what is wrong with it."""
-    try:
-        value = json.loads(text) if text.strip() else None
-    except ValueError:
-        value = text
-        if 200 <= status < 300 and not text.lstrip().startswith(("event:", "id:", ":", "data:", "retry:")):
-            return value, "garbled answer: not JSON"
-    if not 200 <= status < 300:
-        return value, None
-    try:
-        return read(value), None
-    except (Garbled, KeyError, TypeError, AttributeError, IndexError) as e:
-        return value if len(text) < MOST_KEPT else text, f"garbled answer: {e!r}"
-
-
-# --- what is kept of an answer --------------------------------------------------------------------
-
-
-def run_of(value: Any) -> dict[str, Any]:
-    """Id, status and tag of a run."""
-    if not isinstance(value, dict) or "run_id" not in value:
-        raise Garbled("no run_id in the answer")
-    return {
-        "run_id": str(value["run_id"]),
-        "status": value.get("status"),
-        "tag": (value.get("metadata") or {}).get(RUN_TAG),
-        "created_at": value.get("created_at"),
-        "strategy": value.get("multitask_strategy"),
-    }
-
-
-def _runs(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise Garbled("the list of runs is not a list")
-    return [run_of(v) for v in value]
-
-
-def _thread(value: Any, keep: Keep) -> dict[str, Any]:
-    if not isinstance(value, dict) or "thread_id" not in value:
-        raise Garbled("no thread_id in the answer")
-    values = value.get("values")
-    return {
-        "thread_id": str(value["thread_id"]),
-        "status": value.get("status"),
-        "metadata": value.get("metadata"),
-        "values": keep(values) if isinstance(values, dict) and values else None,
-    }
-
-
-def nothing(_: Any) -> dict[str, Any]:
-    """What is kept of the channels of a graph that is no probe: they are the user's."""
-    return channels({})
-
-
-def channels(values: Any) -> dict[str, Any]:
-    """What the probe's channels hold, in short."""
-    values = values if isinstance(values, dict) else {}
-    program = values.get("program") or {}
-    return {
-        "tag": program.get("tag"),
-        "log": [f"{e['tag']}:{e['step']}" for e in values.get("log") or []],
-        "counter": values.get("counter") or 0,
-        "note": values.get("note") or "",
-        "messages": [
-            [
-                m.get("type") or m.get("role"),
-                m.get("id"),
-                m.get("content") if isinstance(m.get("content"), str) else "",
-            ]
-            for m in values.get("messages") or []
-        ],
-    }
-
-
-def _checkpoint(value: Any, keep: Keep) -> dict[str, Any]:
-    metadata = value.get("metadata") or {}
-    own = value.get("checkpoint") or {}
-    parent = value.get("parent_checkpoint") or {}
-    return {
-        "id": own.get("checkpoint_id") or value.get("checkpoint_id"),
-        "parent": parent.get("checkpoint_id") or value.get("parent_checkpoint_id"),
-        "run": metadata.get("run_id"),
-        "source": metadata.get("source"),
-        **keep(value.get("values")),
-    }
-
-
-def _state(value: Any, keep: Keep) -> dict[str, Any]:
-    if not isinstance(value, dict) or "values" not in value:
-        raise Garbled("no values in the state")
-    probed = keep is channels and isinstance(value["values"], dict)
-    entries = (value["values"] or {}).get("log") or [] if probed else []
-    unfinished = list((value["values"] or {}).get("messages") or []) if entries else []
-    return {
-        **_checkpoint(value, keep),
-        "entries": [{k: e.get(k) for k in ("tag", "step", "run", "found") if e.get(k) is not None} for e in entries],
-        "tool_calls": sorted({c["id"] for m in unfinished for c in m.get("tool_calls") or []}),
-        "tool_results": sorted({m["tool_call_id"] for m in unfinished if m.get("tool_call_id")}),
-    }
-
-
-def _history(value: Any, keep: Keep) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise Garbled("the history is not a list")
-    return [_checkpoint(v, keep) for v in value]

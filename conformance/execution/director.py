@@ -18,8 +18,9 @@ import anyio
 import anyio.abc
 
 from conformance.execution import burst
+from conformance.execution.answers import run_of, understand
 from conformance.execution.attending import Got, attend
-from conformance.execution.client import asked, cancel_asked, cancel_query, create_path, op_of, run_of, understand
+from conformance.execution.client import asked, cancel_asked, cancel_query, create_path, op_of
 from conformance.execution.recorder import Recorder
 from conformance.execution.session import Session
 from conformance.execution.tasks import background

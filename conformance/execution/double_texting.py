@@ -17,7 +17,8 @@ import anyio.to_thread
 import httpx
 
 from conformance.execution import burst
-from conformance.execution.client import MANY, RUN_TAG, Client, Garbled, run_of, understand
+from conformance.execution.answers import RUN_TAG, Garbled, run_of, understand
+from conformance.execution.client import MANY, Client
 from conformance.execution.moments import DoubleTextError, DoubleTexting, MomentMissed, NotSettled, TargetFailed
 from conformance.execution.recorder import Recorder
 from conformance.execution.supersteps import Supersteps, events

@@ -11,7 +11,7 @@ import anyio
 import httpx
 
 from conformance.bad_input import CREATES, INPUT, STUFFING
-from conformance.execution.client import RUN_TAG, understand
+from conformance.execution.answers import RUN_TAG, understand
 from conformance.execution.curl import curl_of, filled
 from conformance.execution.director import CLEANUP_S, INFLIGHT, MOST_PAUSE_S, Execution
 from conformance.execution.redaction import MOST_KEPT

@@ -298,8 +298,6 @@ def run_replay(
     from conformance.fuzz.inprocess.lab import in_process
     from conformance.fuzz.lab import laboratory
     from conformance.fuzz.replay import as_json, run_again, schedule_of
-    from conformance.fuzz.shrinking import shown
-    from conformance.notation import timeline
 
     address = address_of("http://localhost" if in_app else target, options)
     where = target if in_app else address.shown
@@ -333,19 +331,28 @@ def run_replay(
     if json_wanted:
         click.echo(json.dumps(value, indent=1, ensure_ascii=False))
         return found.exit_code
-    if found.shows is not None and not quiet:
+    if not quiet:
+        _say(saved, found)
+    click.echo(f"{saved.key.requirement}: {found.text()}")
+    if wanted and not quiet:
+        click.echo(f"reports: {', '.join(f'{options.report_dir}/replay.{name}' for name in sorted(wanted))}")
+    return found.exit_code
+
+
+def _say(saved: Saved, found: Verdict) -> None:
+    """The history that shows it again, its proof, and what else failed."""
+    from conformance.fuzz.shrinking import shown
+    from conformance.notation import timeline
+
+    if found.shows is not None:
         violation = shown(found.shows, saved.key)
         assert violation is not None
         click.echo(f"\n{timeline(found.shows.history)}")
         click.echo(f"expected: {violation.expected}\nobserved: {violation.observed}\nbecause:")
         for i, fact in enumerate(violation.proof, 1):
             click.echo(f"  {i}. {fact}")
-    if found.other and not quiet:
+    if found.other:
         click.echo(f"other requirements failed beside it: {', '.join(found.other)}")
-    click.echo(f"{saved.key.requirement}: {found.text()}")
-    if wanted and not quiet:
-        click.echo(f"reports: {', '.join(f'{options.report_dir}/replay.{name}' for name in sorted(wanted))}")
-    return found.exit_code
 
 
 def _write(folder: Path, wanted: tuple[str, ...], value: Mapping[str, Any], saved: Saved, found: Verdict) -> None:

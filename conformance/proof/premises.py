@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.proof import premises_of_calls, premises_of_endpoints, premises_of_reads
+from conformance.proof.records import INFLIGHT, ended_otherwise
 from conformance.proof.requests import BAD_INPUT
-from conformance.proof.witness import INFLIGHT, Witness, ended_otherwise
+from conformance.proof.witness import Witness
 
 Condition = Callable[..., bool]
 Ways = tuple[tuple[str, Condition], ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.proof.witness import ENDED, INFLIGHT, Witness, ended_otherwise
+from conformance.proof.records import ENDED, INFLIGHT, ended_otherwise
+from conformance.proof.witness import Witness
 
 Ways = tuple[tuple[str, Callable[..., bool]], ...]
 

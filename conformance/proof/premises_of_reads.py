@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.proof.reads import LONG_S
-from conformance.proof.witness import INFLIGHT, Witness, ended_otherwise
+from conformance.proof.records import INFLIGHT, ended_otherwise
+from conformance.proof.witness import Witness
 
 Ways = tuple[tuple[str, Callable[..., bool]], ...]
 

@@ -5,39 +5,18 @@ They are all that there is where the runs are of a graph that is no probe.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace as Given
-from typing import Any
 
 from conformance.history import Call, Record
+from conformance.proof.records import Cited, Derived, Records
 
 INFLIGHT = {"pending", "running"}
 OVER = {"success", "error", "interrupted", "timeout"}
 LONG_S = 1.5
 
-Derived = tuple[dict[str, Any], list[int]] | None
-Cited = list[Record]
 
-
-class Reads:
+class Reads(Records):
     """What the records say of statuses; a part of ``Witness``."""
-
-    creates: dict[str, Call]
-
-    def accepted(self, run: str) -> bool:
-        raise NotImplementedError
-
-    def effect(self, call: Call) -> tuple[float, int]:
-        raise NotImplementedError
-
-    def readings(self, run: str) -> Iterator[tuple[Call, str]]:
-        raise NotImplementedError
-
-    def ended_before(self, run: str, instant: float) -> bool:
-        raise NotImplementedError
-
-    def lists(self, thread: str) -> list[Call]:
-        raise NotImplementedError
 
     def derive_still(self, g: Given, cited: Cited) -> Derived:
         """Accepted before the call was sent, and inflight in a read that was sent when it had been answered."""

@@ -6,26 +6,14 @@ from collections.abc import Callable
 from types import SimpleNamespace as Given
 from typing import Any
 
-from conformance.history import Call, Record
+from conformance.history import Call
+from conformance.proof.records import Cited, Derived, Records
 
-Derived = tuple[dict[str, Any], list[int]] | None
-Cited = list[Record]
 Ways = tuple[tuple[str, Callable[..., bool]], ...]
 
 
-class Requests:
+class Requests(Records):
     """What the records say of such requests; a part of ``Witness``."""
-
-    calls: list[Call]
-
-    def of_thread(self, thread: str) -> list[Call]:
-        raise NotImplementedError
-
-    def lists(self, thread: str) -> list[Call]:
-        raise NotImplementedError
-
-    def _answer(self, call: Call) -> dict[str, Any]:
-        raise NotImplementedError
 
     def request(self, tag: str) -> Call:
         return next(c for c in self.calls if c.op == "request" and c.tag == tag)

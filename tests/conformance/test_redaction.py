@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from conformance.execution.client import Address, understand
+from conformance.execution.answers import understand
+from conformance.execution.client import Address
 from conformance.execution.redaction import HIDDEN, MOST_KEPT, Redactor
 from conformance.programs import add, call_tool, note, program
 
