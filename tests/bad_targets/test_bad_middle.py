@@ -93,7 +93,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
         began = time.monotonic()
         running.interrupt()
         said = running.end()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10  # the deadline for cleaning up is 20 s and more
     clear(said, 130, "ended at once", "threads may be left")
 
 

@@ -50,3 +50,13 @@ class Watched:
         self.page.goto("about:blank")
         self.page.goto(url)
         self.page.wait_for_selector("html[data-ready]")
+
+
+KEYS = ["+", "+", "ArrowRight", "+", "-", "w", "+", "+", "-", "ArrowDown", "+", "+", "-", "w", "0"]
+"""What a reader of a timeline presses."""
+
+
+def opened_first(page: Any) -> None:
+    """The first timeline of the page, drawn."""
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = !!d.querySelector('.timeline'))")
+    page.locator(".timeline canvas").first.wait_for()
