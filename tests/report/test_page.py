@@ -253,7 +253,7 @@ def test_a_malicious_servers_texts_are_shown_and_not_run(browser: Any, tmp_path:
 
 
 def test_ten_thousand_calls(browser: Any, tmp_path: Path) -> None:
-    """Counted, not timed (the times: tests.benchmarks.page): a page stays small until opened, a frame draws a call once."""
+    """Counted, not timed; the times stand in tests.benchmarks.page. A page stays small until opened."""
     history = long_history(10_000)
     text = page(to_json(judged([history])), finder([history]), [history])
     assert len(text.encode()) <= MOST_BYTES
