@@ -116,7 +116,10 @@ class _Connection:
         self._used = 0.0
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
-            self._poll.register(stream.extra(anyio.abc.SocketAttribute.raw_socket), select.POLLIN)
+            try:
+                self._poll.register(stream.extra(anyio.abc.SocketAttribute.raw_socket), select.POLLIN)
+            except (AttributeError, ValueError) as e:  # reset at once: the event loop has let go of the socket
+                raise anyio.BrokenResourceError from e
 
     async def send(self, request: httpx.Request, timeout: float | None) -> None:
         try:

@@ -19,7 +19,7 @@ import httpx
 
 from conformance.embedded import PROBE, command
 
-BOUND_S = 60.0
+BOUND_S = 120.0
 
 
 def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -151,6 +152,24 @@ def test_nobody_there_is_an_error_of_httpx() -> None:
         async with client() as http:
             with pytest.raises(httpx.ConnectError, match=r".+"):
                 await http.get(url)
+
+    run(scenario)
+
+
+def test_a_connection_that_is_reset_at_once_is_an_error_of_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = anyio.connect_tcp
+
+    async def reset(*given: Any, **named: Any) -> Any:
+        stream: Any = await connect(*given, **named)
+        stream._transport.abort()
+        await anyio.sleep(0.01)
+        return stream
+
+    async def scenario() -> None:
+        monkeypatch.setattr(anyio, "connect_tcp", reset)
+        async with serving(path) as seen, client() as http:
+            with pytest.raises(httpx.ConnectError, match=r".+"):
+                await http.get(seen.url)
 
     run(scenario)
 

@@ -60,3 +60,15 @@ def opened_first(page: Any) -> None:
     """The first timeline of the page, drawn."""
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = !!d.querySelector('.timeline'))")
     page.locator(".timeline canvas").first.wait_for()
+
+
+def frame(page: Any) -> None:
+    """Until what was asked for is drawn."""
+    page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+
+
+def expect(place: Any) -> Any:
+    """Playwright's assertions, which wait."""
+    from playwright.sync_api import expect as assertions
+
+    return assertions(place)

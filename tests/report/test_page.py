@@ -12,7 +12,7 @@ import pytest
 
 from conformance.report.html import HtmlReport, page
 from conformance.report.result import to_json
-from tests.report.browser import KEYS, Watched, chromium, opened_first
+from tests.report.browser import KEYS, Watched, chromium, expect, frame, opened_first
 from tests.report.making import PAYLOADS, finder, judged, long_history, malicious, violations
 
 pytestmark = pytest.mark.real
@@ -115,7 +115,7 @@ def test_the_proof_is_linked_to_the_marks(watched: Watched, report: Path) -> Non
     before = place.locator(".where").first.inner_text()
     still = place.locator("canvas").first.screenshot()
     fact.hover()
-    page.wait_for_timeout(100)
+    frame(page)
     assert place.locator("canvas").first.screenshot() != still
     fact.click()
     assert fact.get_attribute("aria-pressed") == "true"
@@ -132,9 +132,7 @@ def test_zoom_pan_warp_and_pin_by_keyboard_and_their_permalink(watched: Watched,
     whole = where.inner_text()
     page.keyboard.press("+")
     page.keyboard.press("+")
-    page.wait_for_timeout(100)
-    zoomed = where.inner_text()
-    assert zoomed != whole
+    expect(where).not_to_have_text(whole)
     warped = place.locator("button[title^='Warp']").first
     before = warped.get_attribute("aria-pressed")
     page.keyboard.press("w")
@@ -143,23 +141,22 @@ def test_zoom_pan_warp_and_pin_by_keyboard_and_their_permalink(watched: Watched,
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     pinned = place.locator(".pinned").first
-    assert pinned.is_visible()
-    page.wait_for_timeout(100)
+    expect(pinned).to_be_visible()
+    frame(page)
     said, at = pinned.inner_text(), where.inner_text()
     assert "#" in said
     again = Watched(browser, page.url)
     other = again.page.locator(f'[data-id="{first_failing(report)["id"]}"]')
     other.locator(".pinned").first.wait_for(state="visible")
-    assert other.locator(".pinned").first.inner_text() == said
-    again.page.wait_for_timeout(100)
-    assert other.locator(".where").first.inner_text() == at
+    expect(other.locator(".pinned").first).to_have_text(said, use_inner_text=True)
+    expect(other.locator(".where").first).to_have_text(at, use_inner_text=True)
     assert again.wrong == []
     again.context.close()
     canvas.focus()
     page.keyboard.press("Escape")
-    assert not pinned.is_visible()
+    expect(pinned).not_to_be_visible()
     page.keyboard.press("0")
-    assert "from=" not in page.url.partition("#")[2]
+    page.wait_for_function("!location.hash.includes('from=')")
 
 
 def test_hover_drag_and_click(watched: Watched, report: Path) -> None:
@@ -189,13 +186,13 @@ def test_hover_drag_and_click(watched: Watched, report: Path) -> None:
     where = place.locator(".where").first
     canvas.focus()
     page.keyboard.press("+")
-    page.wait_for_timeout(80)
+    frame(page)
     before = where.inner_text()
     page.mouse.move(hit[0], hit[1])
     page.mouse.down()
     page.mouse.move(hit[0] + 60, hit[1], steps=4)
     page.mouse.up()
-    page.wait_for_timeout(80)
+    frame(page)
     assert where.inner_text() != before
 
 
@@ -236,9 +233,9 @@ def test_a_malicious_servers_texts_are_shown_and_not_run(browser: Any, tmp_path:
     watched = Watched(browser, file.as_uri())
     page = watched.page
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    page.wait_for_timeout(300)
+    frame(page)
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    page.wait_for_timeout(200)
+    frame(page)
     page.locator(".more table button").first.click()
     for canvas in page.locator("canvas").all()[:3]:
         canvas.focus()
