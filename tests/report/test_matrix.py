@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -15,7 +16,7 @@ import pytest
 
 from conformance.report.matrix import BadResult, badge, load, matrix, write
 from conformance.report.result import JsonReport, to_json
-from tests.report.browser import Watched, chromium
+from tests.report.browser import Watched, chromium, expect
 from tests.report.making import PAYLOADS, judged, violations
 
 
@@ -144,7 +145,7 @@ def test_from_a_cell_to_the_timeline(watched: Watched) -> None:
     found = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
     page.check("input[value=failures]")
-    assert "only=failures" in page.url
+    expect(page).to_have_url(re.compile("only=failures"))
     page.locator('tr[data-id="rollback.lineage"] a.cell, tr[data-fails="1"] a.cell').first.click()
     page.wait_for_selector("html[data-ready]")
     page.locator("details.requirement[open] canvas").first.wait_for()
