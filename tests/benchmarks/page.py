@@ -1,6 +1,8 @@
 """How long a page takes to open, its timeline to be drawn, and a frame of it: 10,000 calls beside 100, in one browser.
 
-python -m tests.benchmarks.page [--rounds 5]
+    python -m tests.benchmarks.page [--rounds 5]
+
+What it last printed stands in RESULTS.md.
 """
 
 from __future__ import annotations
