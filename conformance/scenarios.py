@@ -36,13 +36,14 @@ from conformance.programs import (
 from conformance.scenarios_calls import call_programs
 from conformance.scenarios_endpoints import endpoint_programs
 
-Where = Literal["first", "middle", "last"]
+Where = Literal["first", "middle", "last", "nested"]
 DISPLACING: tuple[Action, ...] = ("interrupt", "rollback")
 
 HELD: dict[Where, tuple[Step, ...]] = {
     "first": (gate("g"), add(), note("A"), emit()),
     "middle": (add(), note("A"), call_tool("a"), gate("g", op="add"), tool_result("a"), emit()),
     "last": (emit(), add(), note("A"), gate("g", op="add")),
+    "nested": (add(), note("A"), gate("g", op="add", nested=True), emit()),
 }
 SECOND: tuple[Step, ...] = (gate("b"), add(), note("B"))
 SHORT: tuple[Step, ...] = (emit(), add())
@@ -479,7 +480,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
     programs: list[Program] = []
     for strategy in STRATEGIES:
         for earlier in (False, True):
-            programs += [while_running(strategy, where, earlier) for where in ("first", "middle", "last")]
+            programs += [while_running(strategy, where, earlier) for where in HELD]
             programs.append(while_pending(strategy, earlier))
             programs += [after_end(strategy, failed, earlier) for failed in (False, True)]
         programs += [while_joined(strategy, how, started) for how in ("join", "stream") for started in (True, False)]

@@ -206,7 +206,9 @@ class Execution:
         if self.session.transport != "stream":
             return create
         timed = self.session.bounds.timed
-        steps = tuple({**s, "bound": timed} if "gate" in s or "swallow" in s else s for s in create.steps)
+        # What a subgraph says on the run's stream does not reach every client: its steps are plain ones here.
+        plain = ({k: v for k, v in s.items() if k != "nested"} for s in create.steps)
+        steps = tuple({**s, "bound": timed} if "gate" in s or "swallow" in s else s for s in plain)
         return replace(create, steps=steps)
 
     async def _create(self, create: Create, tasks: anyio.abc.TaskGroup) -> None:

@@ -32,7 +32,7 @@ _WORDS = """
 pending running success error interrupted timeout idle busy gone
 reject enqueue interrupt rollback multitask_strategy strategy action wait join cancel
 callback store stream values updates custom messages debug events event data end
-emit add note effect call result fail ask step block sleep gate swallow bound via program
+emit add note effect call result fail ask step block nested sleep gate swallow bound via program
 enter leave swallowed cancelled raise log input loop update fork human user ai assistant system tool
 runs threads thread run state history items search info assistants store create open create_thread get_run
 list_runs get_thread get_state get_history harness doubletext doubletext_tag langgraph-api

@@ -28,7 +28,7 @@ from conformance.programs import (
     emit,
 )
 
-MODIFIERS = ("sleep", "swallow", "block", "bound")
+MODIFIERS = ("sleep", "swallow", "block", "nested", "bound")
 
 
 def cost(program: Program) -> int:

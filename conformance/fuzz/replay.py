@@ -15,6 +15,7 @@ from conformance.fuzz.findings import BadFinding, Saved
 from conformance.fuzz.inprocess.lab import AppLab, fingerprint
 from conformance.fuzz.lab import Gone, Lab, Trial
 from conformance.fuzz.shrinking import CONFIDENCE, repeats, shown
+from conformance.history import Call
 from conformance.requirements import REGISTRY
 from conformance.verdicts import EXPLAINABLE
 
@@ -133,7 +134,17 @@ async def _round(lab: Lab, saved: Saved, times: int, trials: list[Trial]) -> Non
 
 def _exercised(trial: Trial, saved: Saved) -> bool:
     said = trial.judged.get(saved.key.requirement)
-    return said is not None and said.exercised and said.error is None
+    if said is None or said.error is not None:
+        return False
+    return said.exercised or _all_accepted(trial, saved)
+
+
+def _all_accepted(trial: Trial, saved: Saved) -> bool:
+    """Whether the finding was a refusal where none is legal, and every such create is accepted now. Such a finding
+    needs no run that certainly was inflight, so its program need not have one."""
+    strategy, _, rest = saved.key.requirement.partition(".")
+    creates = [c for c in trial.history.of(Call) if c.op == "create" and c.request.get("strategy") == strategy]
+    return rest == "accepted" and bool(creates) and all(c.ok for c in creates)
 
 
 def verdict(saved: Saved, wanted: int, trials: list[Trial]) -> Verdict:

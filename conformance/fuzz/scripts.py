@@ -7,7 +7,7 @@ from typing import Literal
 from conformance.fuzz.choosing import Chooser, chance, pick, weighted
 from conformance.programs import Step, add, call_tool, effect, emit, fail, gate, note, tool_result
 
-Shape = Literal["short", "held", "held-twice", "quick", "failing", "tool", "swallows", "blocks"]
+Shape = Literal["short", "held", "held-twice", "quick", "failing", "tool", "swallows", "blocks", "nested"]
 
 HOLDING: tuple[tuple[int, Shape], ...] = (
     (50, "held"),
@@ -16,6 +16,7 @@ HOLDING: tuple[tuple[int, Shape], ...] = (
     (8, "tool"),
     (7, "swallows"),
     (3, "blocks"),
+    (4, "nested"),
 )
 """Of a run that is to be met by others."""
 
@@ -66,6 +67,8 @@ def script(chooser: Chooser, tag: str, shape: Shape) -> tuple[Step, ...]:
             return (*_plain(chooser, tag, 0, 1), held, *_plain(chooser, tag, 0, 2))
         case "blocks":
             return (*_plain(chooser, tag, 0, 1), gate(key, op="add", block=True), *_plain(chooser, tag, 0, 2))
+        case "nested":
+            return (*_plain(chooser, tag, 0, 1), gate(key, op="add", nested=True), *_plain(chooser, tag, 0, 2))
 
 
 def _plain(chooser: Chooser, tag: str, least: int, most: int) -> tuple[Step, ...]:

@@ -19,7 +19,8 @@ ask      a human-in-the-loop ``interrupt()``
 
 and any of: ``sleep`` (ms), ``gate`` (a key: wait there until the harness opens it, at most ``bound``
 seconds), ``swallow`` (a second gate: a cancellation is swallowed and the step waits there instead,
-then goes on), ``block`` (run in synchronous code, which nobody can cancel).
+then goes on), ``block`` (run in synchronous code, which nobody can cancel), ``nested`` (run in a subgraph, which
+writes checkpoints in a namespace of its own; it is one superstep of the graph all the same).
 
 Announcements leave by every transport named in ``via`` (``callback``: a URL, ``store``: a namespace,
 ``stream``: true) and never through the thread's state, so that the harness also knows what runs did
@@ -47,7 +48,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 CLOCK = uuid.uuid4().hex[:12]  # names this process's monotonic clock: readings of others do not compare
 _sequence = itertools.count()
 _background: set[asyncio.Task[None]] = set()
@@ -291,7 +292,7 @@ def _wait_at_gate_sync(via: dict[str, Any], key: str, bound: float) -> bool:
     return False
 
 
-# --- the two nodes: the same instruction, in asynchronous and in synchronous code ----------------
+# --- the nodes: the same instruction, in asynchronous and in synchronous code, and in a subgraph ----
 
 
 def _instruction(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -377,19 +378,55 @@ def run_step_blocking(state: State, config: RunnableConfig) -> dict[str, Any]:
     return writes
 
 
-async def route(state: State) -> Literal["step", "block", "__end__"]:
+class Inner(TypedDict, total=False):
+    """Channels of the subgraph: what its parent found, and what its parent is to write."""
+
+    outer: State
+    writes: dict[str, Any]
+
+
+async def prepare(state: Inner) -> Inner:
+    """The subgraph's first superstep: a checkpoint of its own stands before the instruction begins."""
+    return {"outer": state["outer"]}
+
+
+async def work(state: Inner, config: RunnableConfig) -> Inner:
+    """The subgraph's second superstep: the instruction."""
+    return {"writes": await run_step(state["outer"], config)}
+
+
+_inner = StateGraph(Inner)
+_inner.add_node("prepare", prepare)
+_inner.add_node("work", work)
+_inner.add_edge(START, "prepare")
+_inner.add_edge("prepare", "work")
+_inner.add_edge("work", END)
+subgraph = _inner.compile(name="doubletext-nested")
+
+
+async def run_step_nested(state: State, config: RunnableConfig) -> dict[str, Any]:
+    """Execute one instruction in a subgraph."""
+    inner: dict[str, Any] = await subgraph.ainvoke({"outer": state}, config)
+    return dict(inner["writes"])
+
+
+async def route(state: State) -> Literal["step", "block", "nested", "__end__"]:
     """Choose the node that executes the instruction at ``pc``, or end after the last one."""
     steps = (state.get("program") or {}).get("steps") or []
     pc = state.get("pc") or 0
     if pc >= len(steps):
         return "__end__"
-    return "block" if steps[pc].get("block") else "step"
+    if steps[pc].get("block"):
+        return "block"
+    return "nested" if steps[pc].get("nested") else "step"
 
 
 _builder = StateGraph(State)
 _builder.add_node("step", run_step)
 _builder.add_node("block", run_step_blocking)
-_builder.add_conditional_edges(START, route, {"step": "step", "block": "block", "__end__": END})
-_builder.add_conditional_edges("step", route, {"step": "step", "block": "block", "__end__": END})
-_builder.add_conditional_edges("block", route, {"step": "step", "block": "block", "__end__": END})
+_builder.add_node("nested", run_step_nested)
+for _source in (START, "step", "block", "nested"):
+    _builder.add_conditional_edges(
+        _source, route, {"step": "step", "block": "block", "nested": "nested", "__end__": END}
+    )
 graph = _builder.compile(name="doubletext")

@@ -5,7 +5,8 @@
  * The input is `{program: {tag, steps, via}, pc: 0, messages: [...]}`. Each step is one superstep and so one
  * checkpoint: `{op: NAME, ...}` with `emit`, `add`, `note`, `effect`, `call`, `result`, `fail`, `ask`, and any of
  * `sleep` (ms), `gate` (a key: wait there until the harness opens it, at most `bound` seconds), `swallow` (a second
- * gate: a cancellation is swallowed and the step waits there instead, then goes on), `block`.
+ * gate: a cancellation is swallowed and the step waits there instead, then goes on), `block`, `nested` (in a subgraph,
+ * which writes checkpoints in a namespace of its own; it is one superstep of the graph all the same).
  *
  * A JavaScript server does not stop node code; it tells it by `config.signal`. A step that is told announces
  * `cancelled` and throws. A step with `block` does not listen: nobody can stop it. (It does not block the event
@@ -28,7 +29,7 @@ import {
   interrupt,
 } from "@langchain/langgraph";
 
-export const PROBE_VERSION = 1;
+export const PROBE_VERSION = 2;
 const CLOCK = randomBytes(6).toString("hex"); // names this process's monotonic clock: others' readings do not compare
 let sequence = 0;
 
@@ -256,19 +257,38 @@ async function run(state: S, config: LangGraphRunnableConfig, listens: boolean):
   return writes;
 }
 
+/** Channels of the subgraph: what its parent found, and what its parent is to write. */
+const Inner = Annotation.Root({ outer: Annotation<S>(), writes: Annotation<Partial<S>>() });
+
+/** Two supersteps: a checkpoint of the subgraph's own stands before the instruction begins. */
+const subgraph = new StateGraph(Inner)
+  .addNode("prepare", () => ({ writes: {} }))
+  .addNode("work", async ({ outer }, config) => ({ writes: await run(outer, config, true) }))
+  .addEdge(START, "prepare")
+  .addEdge("prepare", "work")
+  .addEdge("work", END)
+  .compile();
+
+async function nested(state: S, config: LangGraphRunnableConfig): Promise<Partial<S>> {
+  return (await subgraph.invoke({ outer: state }, config)).writes;
+}
+
 /** Choose the node that executes the instruction at `pc`, or end after the last one. */
-export function route(state: Partial<S>): "step" | "block" | typeof END {
+export function route(state: Partial<S>): "step" | "block" | "nested" | typeof END {
   const steps = state.program?.steps ?? [];
   const pc = state.pc ?? 0;
   if (pc >= steps.length) return END;
-  return steps[pc].block ? "block" : "step";
+  if (steps[pc].block) return "block";
+  return steps[pc].nested ? "nested" : "step";
 }
 
 export const graph = new StateGraph(State)
   .addNode("step", (state, config) => run(state, config, true))
   .addNode("block", (state, config) => run(state, config, false))
-  .addConditionalEdges(START, route, ["step", "block", END])
-  .addConditionalEdges("step", route, ["step", "block", END])
-  .addConditionalEdges("block", route, ["step", "block", END])
+  .addNode("nested", nested)
+  .addConditionalEdges(START, route, ["step", "block", "nested", END])
+  .addConditionalEdges("step", route, ["step", "block", "nested", END])
+  .addConditionalEdges("block", route, ["step", "block", "nested", END])
+  .addConditionalEdges("nested", route, ["step", "block", "nested", END])
   .compile();
 graph.name = "doubletext";

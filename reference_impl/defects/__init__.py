@@ -18,6 +18,7 @@ from . import (
     queueing,
     rolling_back,
     statuses,
+    subgraphs,
     telling,
     variants,
 )
@@ -33,6 +34,7 @@ _THEMES = (
     endings,
     deleting,
     statuses,
+    subgraphs,
     across_threads,
     calls,
     endpoints,

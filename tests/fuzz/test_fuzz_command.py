@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from conformance.embedded import reference_server
 from conformance.fuzz.campaign import TAIL_S
 from conformance.history import History
-from conformance.programs import Program
+from conformance.programs import Program, emit, program
 
 DOUBLETEXT = (sys.executable, "-m", "conformance.cli")
 
@@ -85,6 +86,18 @@ def test_it_is_still_failing_where_nothing_was_changed(finding: Path, broken: st
 def test_it_is_fixed_where_it_was_mended(finding: Path) -> None:
     with reference_server() as mended:
         said = doubletext("replay", str(finding), mended, "--json", cwd=finding, expect=0)
+    assert json.loads(said)["state"] == "fixed"
+
+
+def test_a_refusal_is_fixed_also_where_nothing_shows_that_a_run_was_inflight(finding: Path, tmp_path: Path) -> None:
+    """Three quick creates can fill a queue of one place; none of them is provably inflight when the next one comes."""
+    folder = shutil.copytree(finding, tmp_path / "quick")
+    quick = (
+        program("quick").create("B", "enqueue", emit()).create("C", "enqueue", emit()).create("D", "enqueue", emit())
+    )
+    (folder / "program.json").write_text(json.dumps(quick.to_json()))
+    with reference_server() as mended:
+        said = doubletext("replay", str(folder), mended, "--json", cwd=tmp_path, expect=0)
     assert json.loads(said)["state"] == "fixed"
 
 
