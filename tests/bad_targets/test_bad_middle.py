@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import time
 from pathlib import Path
@@ -12,13 +13,14 @@ from bad_cli import Running, clear, reference
 IMPATIENT = ("--request-timeout", "1", "--settle-timeout", "3", "--report", "json,junit")
 MOMENTS = [0, 1, 20, 120]
 """After so many histories; 0: in the survey, when the first threads are there."""
+KILLED = sorted({*MOMENTS, *random.Random(4).sample(range(2, 200), 6)})
 
 
 def reached(running: Running, moment: int, begun: bool) -> bool:
     return running.histories() >= moment if moment else begun
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", KILLED)
 def test_the_server_is_killed(moment: int, tmp_path: Path) -> None:
     with reference() as server:
         running = Running(tmp_path, server.url, *IMPATIENT)

@@ -90,11 +90,10 @@ def test_it_is_fixed_where_it_was_mended(finding: Path) -> None:
 
 
 def test_a_refusal_is_fixed_also_where_nothing_shows_that_a_run_was_inflight(finding: Path, tmp_path: Path) -> None:
-    """Three quick creates can fill a queue of one place; none of them is provably inflight when the next one comes."""
-    folder = shutil.copytree(finding, tmp_path / "quick")
-    quick = (
-        program("quick").create("B", "enqueue", emit()).create("C", "enqueue", emit()).create("D", "enqueue", emit())
-    )
+    """A quick run can be over when the next is created, and with it the proof that a queue of one place was full."""
+    folder, quick = shutil.copytree(finding, tmp_path / "quick"), program("quick")
+    for tag in "BCD":
+        quick = quick.create(tag, "enqueue", emit()).until_ended(tag)
     (folder / "program.json").write_text(json.dumps(quick.to_json()))
     with reference_server() as mended:
         said = doubletext("replay", str(folder), mended, "--json", cwd=tmp_path, expect=0)
