@@ -2,6 +2,8 @@
 
     python -m tests.benchmarks.bars stability --runs 100
     python -m tests.benchmarks.bars stability --runs 30 --jitter-ms 50
+    python -m tests.benchmarks.bars stability --runs 30 --workers 1
+    python -m tests.benchmarks.bars stability --runs 30 --variant supersteps-are-not-cut-short
     python -m tests.benchmarks.bars crack --checks 20
     python -m tests.benchmarks.bars speed [URL] [--sample 60]
 
@@ -35,6 +37,7 @@ from conformance.history import History
 from conformance.programs import Program
 from conformance.scenarios import all_programs
 from conformance.verdicts import Judged
+from reference_impl.defects import all_variants
 
 
 @click.group()
@@ -62,13 +65,17 @@ def _check(url: str, seed: int, keep: bool = False) -> Outcome:
 @main.command()
 @click.option("--runs", default=100, show_default=True)
 @click.option("--jitter-ms", default=0.0, show_default=True, help="Random delay of every response, 0 to this.")
+@click.option("--workers", type=int, help="Runs that the server executes at once.")
+@click.option("--variant", type=click.Choice([v.name for v in all_variants()]), help="Another server that is correct.")
 @click.option("--first", default=0, show_default=True, help="The seed of the first run.")
-def stability(runs: int, jitter_ms: float, first: int) -> None:
+def stability(runs: int, jitter_ms: float, workers: int | None, variant: str | None, first: int) -> None:
     """The correct reference server: how many of RUNS checks exit 0, each on a fresh server."""
+    started = ["--jitter-ms", str(jitter_ms), *(["--workers", str(workers)] if workers else [])]
+    started += ["--defect", variant] if variant else []
     codes: Counter[int] = Counter()
     durations = []
     for seed in range(first, first + runs):
-        with reference_server("--jitter-ms", str(jitter_ms)) as url:
+        with reference_server(*started) as url:
             outcome = _check(url, seed, keep=True)
         codes[outcome.exit_code] += 1
         durations.append(outcome.duration_s)
@@ -81,7 +88,7 @@ def stability(runs: int, jitter_ms: float, first: int) -> None:
             f"run {seed - first + 1}: exit {outcome.exit_code} in {outcome.duration_s:.1f} s {'; '.join(open_ones)}"
         )
     click.echo(
-        f"exit 0 in {codes[0]} of {runs} runs, jitter 0..{jitter_ms:g} ms; other codes: "
+        f"exit 0 in {codes[0]} of {runs} runs, {' '.join(started)}; other codes: "
         f"{ {c: n for c, n in codes.items() if c} or 'none' }; duration median {statistics.median(durations):.1f} s, "
         f"min {min(durations):.1f}, max {max(durations):.1f}"
     )
