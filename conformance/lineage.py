@@ -7,6 +7,7 @@ the same object, so that comparing and hashing them costs nothing, however long 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,10 @@ class Lineage:
     """
 
     __slots__ = (
+        "_bits",
         "_grown",
         "_hasher",
+        "_held",
         "counter",
         "first",
         "length",
@@ -43,6 +46,8 @@ class Lineage:
         """The empty lineage. ``suffix`` follows every tag where the probe computes its hashes."""
         self.scripts, self.suffix = scripts, suffix
         self.parent: Lineage | None = None
+        self._bits: dict[str, int] = {}  # of every tag of the tree
+        self._held = 0  # the bits of the tags that have a part in this lineage
         self.tag, self.first, self.steps = "", 0, 0
         self.length, self.counter, self.note, self.messages, self.unsure = 0, 0, "", 0, 0
         self._grown: dict[tuple[str, int, int], Lineage] = {}
@@ -58,6 +63,8 @@ class Lineage:
         if node is None:
             node = self._grown[key] = object.__new__(Lineage)
             node.scripts, node.suffix, node.parent = self.scripts, self.suffix, self
+            node._bits = self._bits
+            node._held = self._held | self._bits.setdefault(tag, 1 << len(self._bits))
             node.tag, node.first, node.steps = tag, first, steps
             node._grown, node._hasher = {}, None
             node._fill(self)
@@ -82,7 +89,7 @@ class Lineage:
         """The lineage after one more superstep of ``tag``, which has a part in it already."""
         if self.tag == tag and self.parent is not None:
             return self.parent.extend(tag, self.first, self.steps + 1)
-        done = sum(part.steps for part in self.parts() if part.tag == tag)
+        done = sum(part.steps for part in self.parts_of(tag))
         below = self if done else self.without(tag)  # it has written now: its input is not unsure any more
         return below.extend(tag, done, 1)
 
@@ -104,21 +111,24 @@ class Lineage:
 
     def without(self, tag: str) -> Lineage:
         """The lineage without anything of ``tag``; what others wrote above it stays."""
-        above = []
-        node = self
-        for part in self.parts():
-            if part.tag != tag:
-                above.append(part)
-                continue
-            assert part.parent is not None
-            node = part.parent
-            if part.first == 0:
-                break
-        else:
+        own = [*self.parts_of(tag)]
+        if not own:
             return self
-        for part in reversed(above):
+        node = own[-1].parent
+        assert node is not None
+        above = itertools.takewhile(lambda part: part is not own[-1], self.parts())
+        for part in reversed([p for p in above if p.tag != tag]):
             node = node.extend(part.tag, part.first, part.steps)
         return node
+
+    def parts_of(self, tag: str) -> Iterator[Lineage]:
+        """The parts of one run, newest first."""
+        if self._held & self._bits.get(tag, 0):
+            for part in self.parts():
+                if part.tag == tag:
+                    yield part
+                    if part.first == 0:
+                        return
 
     def parts(self) -> Iterator[Lineage]:
         """The parts, newest first."""
