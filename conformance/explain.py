@@ -68,7 +68,7 @@ def holds(model: Model, state: State, op: AnyOp) -> bool:
             return run is not None and model.enters(run, op.step, op.found, op.late, op.again)
         case Stopped():
             run = state.run(op.tag)
-            return run is None or not (run.inflight and run.owed)
+            return run is None or model.has_stopped(run, op.within)
         case Writes():
             run = state.run(op.tag)
             return run is not None and run.status == "running"

@@ -238,10 +238,17 @@ class Model:
         if run.began is None:
             return False
         if run.status == "running":
-            fits = run.steps >= step if again else run.steps == step
+            fits = (run.steps >= step if again else run.steps == step) and not (late and run.owed)
         else:
             fits = run.status in CUT_OFF and not late  # displaced.stops
         return fits and (step > 0 or found is None or matches(run.began, found))
+
+    def has_stopped(self, run: Run, within: int | None) -> bool:
+        """Displaced.stops: the time is over in which a displaced run has to stop. One that a gate still holds in the
+        superstep ``within`` may yet complete that."""
+        if not (run.inflight and run.owed):
+            return True
+        return run.status == "running" and within is not None and run.steps >= within
 
     def shows(self, state: State, found: Found, tags: frozenset[str], written: Mapping[str, int]) -> bool:
         """The settled state: its channels (thread.no-lost-update), the ``tags`` that its messages and checkpoints carry

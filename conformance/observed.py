@@ -99,9 +99,11 @@ class Enter(Op):
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Op):
-    """The time has passed in which a displaced run has to stop."""
+    """The time has passed in which a displaced run has to stop. ``within``: the superstep in which a gate still holds
+    it, which it may complete."""
 
     tag: str = ""
+    within: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +275,6 @@ def _flips(thread: Thread) -> Iterator[AnyOp]:
     """Two reads of one run, one after the other, of which the second shows what comes before the first
     (run.terminal-is-final, run.status-legal)."""
     for run in thread.runs.values():
-        again = _attempted_again(run)
         latest = None
         for r in sorted(run.readings, key=lambda r: r.call.until):
             rank = RANK.get(r.status, 2)
@@ -281,7 +282,8 @@ def _flips(thread: Thread) -> Iterator[AnyOp]:
                 before = RANK.get(earlier.status, 2)
                 if earlier.call.until > r.call.sent or (before, earlier.status) == (rank, r.status):
                     continue
-                back = before > rank and not (again and before < 2)
+                # From running to pending by a new attempt, after a fault.
+                back = before > rank and (before == 2 or run.executed_over(r) is not None)
                 turned = before == rank == 2
                 if back or turned:
                     latest = Never(r.call.n, r.call.sent, r.call.until, None, f"{run.tag} was {earlier.status} before")
@@ -292,12 +294,6 @@ def _flips(thread: Thread) -> Iterator[AnyOp]:
 
 
 # --- announcements ---------------------------------------------------------------------------------------
-
-
-def _attempted_again(run: Run) -> bool:
-    """By the attempt that the probe was told, or since it entered a superstep twice: not every server tells it."""
-    steps = [r.step for r in run.told if r.kind == "enter"]
-    return len(steps) > len(set(steps)) or len({r.attempt for r in run.told}) > 1
 
 
 def _announced(thread: Thread, base: int) -> list[AnyOp]:
@@ -337,7 +333,7 @@ def _entered(thread: Thread, run: Run, record: Told, lo: float, hi: float, ids: 
         return Never(record.n, lo, hi, None, f"{found['last_input']}'s input is in the state of {run.tag}")
     seen = found and Found(found["log"], found["log_hash"], found["counter"], found["note"], found["messages"])
     late = any(r.at < hi and r.at < record.at and _seq(run, r) < record.seq for r in _stop_remarks(thread, run))
-    return Enter(record.n, lo, hi, None, run.tag, record.step, seen or None, late, _attempted_again(run))
+    return Enter(record.n, lo, hi, None, run.tag, record.step, seen or None, late, run.attempted_again)
 
 
 def _stop_remarks(thread: Thread, run: Run) -> Iterator[Remark]:
@@ -370,7 +366,9 @@ def _stops(thread: Thread) -> Iterator[AnyOp]:
     for run in thread.runs.values():
         if not run.refused:
             for remark in _stop_remarks(thread, run):
-                yield Stopped(remark.n, remark.at, remark.at, None, run.tag)
+                # A node that was told does not complete its superstep; one that was not may.
+                within = None if remark.detail["told"] else _held_step(run, remark.at)
+                yield Stopped(remark.n, remark.at, remark.at, None, run.tag, within)
 
 
 def _bounds(thread: Thread) -> Bounds:
@@ -396,7 +394,7 @@ def _goes_on(run: Run) -> dict[int, float]:
     """
     instants: dict[int, float] = {}
     at = run.create.sent
-    if not _attempted_again(run):
+    if not run.attempted_again:
         for record in sorted(run.told, key=lambda r: r.seq):
             at = instants[record.n] = min(record.at, at + PATIENCE)
     return instants

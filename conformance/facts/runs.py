@@ -439,6 +439,25 @@ class Run:
             return None
         return fact("held", (entered.n, opened.n), run=self.tag, step=step, since=entered.at, until=opened.at)
 
+    @property
+    def attempted_again(self) -> bool:
+        """By the attempt that the probe was told, or since it entered a superstep twice: not every server tells it."""
+        steps = [r.step for r in self.told if r.kind == "enter"]
+        return len(steps) > len(set(steps)) or len({r.attempt for r in self.told}) > 1
+
+    def executed_over(self, read: Reading) -> tuple[Fact, ...] | None:
+        """That one attempt was inside a superstep from before the read to after it, and came to its own end: it cannot
+        have been put back into the queue then. A fault before the first superstep, or behind the last, leaves no trace.
+        """
+        if not self.accepted or not self.undisturbed or self.attempted_again:
+            return None
+        for step, entered in self.enters.items():
+            held, opened = self.held_fact(step), self.release(step)
+            if held and opened and entered.at <= read.call.sent and read.call.until <= opened.at:
+                cites = (self.create.n, *(r.n for r in self.told if r.kind == "enter"))
+                return held, fact("retry", cites, run=self.tag), self.undisturbed_fact()
+        return None
+
     def found_fact(self) -> Fact:
         """What it found when it started."""
         assert self.found is not None

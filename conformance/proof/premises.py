@@ -633,9 +633,13 @@ WAYS: dict[str, Ways] = {
     "run.status-legal": (
         ("read", lambda w, r: r.status not in LEGAL),
         (
-            "read read retry",
-            lambda w, a, b, x: (
-                a.run == b.run == x.run and (a.status, b.status) == ("running", "pending") and b.sent >= a.at
+            "read read held retry undisturbed",
+            lambda w, a, b, h, x, u: (
+                a.run == b.run == h.run == x.run == u.run
+                and (a.status, b.status) == ("running", "pending")
+                and b.sent >= a.at
+                and h.since <= b.sent
+                and b.at <= h.until
             ),
         ),
     ),

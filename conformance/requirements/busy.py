@@ -109,7 +109,7 @@ def not_starved(thread: Thread) -> Iterator[Judgement]:
     if busy is None or other is None or len(threads) != 2 or len(thread.runs) != 1:
         return
     (run,), (before,), first = thread.runs.values(), other.runs.values(), next(iter(busy.runs.values()))
-    if before.create.sent > run.create.sent:
+    if before.create.sent > run.create.sent or not run.accepted:
         return
     if before.unbegun_fact() is not None:
         yield Inapplicable("the target executes one run at a time")

@@ -199,15 +199,14 @@ def status_legal(thread: Thread) -> Iterator[Judgement]:
 
 def _back_to_pending(run: Run) -> tuple[Fact, ...] | None:
     """``running`` then ``pending`` in real time, without a new attempt that would explain it."""
-    if len({r.attempt for r in run.told}) > 1 or len([r for r in run.told if r.kind == "enter" and r.step == 0]) > 1:
-        return None
     running = next((r for r in run.readings if r.status == "running"), None)
     if running is None:
         return None
     for later in run.readings:
         if later.status == "pending" and later.call.sent >= running.call.until:
-            cites = (run.create.n, *(r.n for r in run.told if r.kind == "enter"))
-            return run.read_fact(running), run.read_fact(later), fact("retry", cites, run=run.tag)
+            executed = run.executed_over(later)
+            if executed is not None:
+                return run.read_fact(running), run.read_fact(later), *executed
     return None
 
 

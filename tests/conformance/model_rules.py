@@ -380,12 +380,12 @@ def check_enters(module: Any) -> None:
     scripts = {"A": [add(), emit()], "P": [note("p"), emit()]}
     model = module.Model(scripts)
     began = model.initial.lineage.extend("P", 0, 2)
-    for status, steps, step, late, again, start in itertools.product(
-        STATUSES, (0, 1, 2), (0, 1, 2), (False, True), (False, True), (None, began)
+    for status, owed, steps, step, late, again, start in itertools.product(
+        STATUSES, (False, True), (0, 1, 2), (0, 1, 2), (False, True), (False, True), (None, began)
     ):
-        run = module.Run("A", status, frozenset(), False, steps, start)
+        run = module.Run("A", status, frozenset(), owed, steps, start)
         if status == "running":
-            legal = step == steps or (again and step <= steps)
+            legal = (step == steps or (again and step <= steps)) and not (owed and late)
         else:
             legal = status in ("interrupted", "gone", "timeout") and not late  # thread.work-stops
         legal = legal and start is not None
@@ -471,7 +471,26 @@ def check_ends(module: Any) -> None:
     claim(model.initial.lineage.digest() == hashlib.sha256(b"").hexdigest()[:16], "a thread begins empty")
 
 
-OBSERVATIONS: Sequence[Callable[[Any], None]] = (check_reads, check_enters, check_shows, check_marks, check_ends)
+def check_stopped(module: Any) -> None:
+    """displaced.stops: after the time for that it is over, or where a gate still holds it."""
+    model = module.Model({"A": [add(), emit()]})
+    for status, owed, steps, within in itertools.product(STATUSES, (False, True), (0, 1, 2), (None, 0, 1)):
+        run = module.Run("A", status, frozenset(), owed, steps, model.initial.lineage)
+        if status in ("pending", "running") and owed:
+            legal = status == "running" and within is not None and steps >= within
+        else:
+            legal = True
+        claim(model.has_stopped(run, within) == legal, "displaced.stops", run, within)
+
+
+OBSERVATIONS: Sequence[Callable[[Any], None]] = (
+    check_reads,
+    check_enters,
+    check_stopped,
+    check_shows,
+    check_marks,
+    check_ends,
+)
 
 TINY = (
     World({"A": [add(), fail()], "B": []}, cancels=0, updates=1),

@@ -145,6 +145,8 @@ class Walk:
         owed = before.run(move.tag)
         if owed is not None and owed.owed and not run.inflight and self.rng.random() < 0.3:
             self.ops.append(Stopped(len(self.ops), self.now, self.now, None, move.tag))
+        if run.owed and run.status == "running" and self.rng.random() < 0.3:  # it only completes its superstep
+            self.ops.append(Stopped(len(self.ops), self.now, self.now, None, move.tag, run.steps))
         if move.what == "step" and self.rng.random() < 0.05:
             until = self.now + self.rng.random()
             self.ops.append(Writes(len(self.ops), max(0.0, self.now - 1), until, None, move.tag))

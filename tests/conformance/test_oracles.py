@@ -158,6 +158,15 @@ run A    |                   enter 0  leave 0
 harness  |                                     get A ─<first>    get A ─<second>
 """
 
+BACK = """
+A = emit@g
+
+client 1 |create A enqueue ─200
+run A    |                   enter 0                                              leave 0
+harness  |                            get A ─running  get A ─pending  open g
+"""
+"""Held in its superstep A is called pending again."""
+
 CHAIN = """
 A = emit
 <checkpoints>
@@ -471,6 +480,9 @@ def starving(told: str, begun: str, beside: str = "16", remark: str = "answered 
     return filled(text, begun=begun, beside=beside, remark=f"{remark}  {waited}")
 
 
+UNWELCOME = starving("false", "9100").replace("create X enqueue on u ─200", "create X enqueue on u ─503")
+UNWELCOME = UNWELCOME.replace("run X    |enter 0 @9100\n", "")
+
 ALONE = 'remark begin-waited {"tag": "W", "waited": 8.0, "deadline": 8.0, "told": false} @19'
 HOOKED = """
 A = emit
@@ -497,6 +509,23 @@ UNDER = with_history(ROLLED_BACK, "c0 <", "x < c0 A0", "head < x B0", chain="hea
 ORPHAN = with_history(ROLLED_BACK, "c0 <", "x < c0 A0", "head < c0 B0", chain="head x c0")
 KEPT = filled(EARLIER, head="P0 B0", chain="head c").replace("P =", "c < P0\nhead < c P0 B0\nP =")
 LOST_P = filled(EARLIER, head="B0", chain="head").replace("P =", "head < B0\nP =")
+COMPLETES = """
+A = emit emit@g emit
+
+ms       |0                                                                       2100   2200
+client 1 |create A enqueue ─200
+client 2 |                                      cancel A interrupt ─204
+run A    |               enter 0  leave 0  enter 1
+harness  |                                                              stop-waited A  open g
+
+ms       |2201                                        2300
+run A    |leave 1 <went on>
+harness  |                                             settled  get A ─interrupted  state ─A0 A1
+"""
+"""A run that was cancelled in its superstep 1 completes that, and then stops."""
+WENT_ON = COMPLETES.replace("<went on>", " enter 2 found A0 A1")
+COMPLETES = COMPLETES.replace(" <went on>", "")
+
 LATE = filled(WRITES_LATE, stop="leave 1", opened="79", chain="z c2 c1 c0")
 AFTER_READ = LATE.replace("open g @79", "open g @290").replace("settled:history ─c2 c1 c0", "")
 
@@ -561,6 +590,13 @@ LEGAL: list[tuple[str, str, int]] = [
     ("delete.stops-writes", filled(ENDED_RENEWED, state="nothing"), 1),
     ("delete.thread-settles", deleted("c1 c0"), 1),
     ("thread.not-starved", starving("true", "60"), 1),
+    ("thread.not-starved", UNWELCOME, 0),
+    # Put back into the queue before its first superstep, or behind its last: nobody can tell.
+    ("run.status-legal", filled(READ, first="running", second="pending"), 1),
+    ("run.status-legal", BACK.replace("enter 0", "enter 0  enter 0"), 1),
+    ("run.status-legal", BACK + "client 2 |cancel A rollback ─204 @60..70\n", 1),
+    ("displaced.stops", COMPLETES, 1),
+    ("history.explainable", COMPLETES, 1),
     ("webhook.once", filled(HOOKED, status="success", told=f"{CALLED} @30"), 1),
     ("webhook.once", filled(HOOKED, status="running", told=UNCALLED), 0),
     ("enqueue.accepted", HOOK_REFUSED, 0),
@@ -693,7 +729,10 @@ ILLEGAL: list[tuple[str, str, str]] = [
         "it wrote superstep 1",
     ),
     ("run.status-legal", filled(READ, first="cancelled", second="cancelled"), "A was read as 'cancelled'"),
-    ("run.status-legal", filled(READ, first="running", second="pending"), "read as running, then as pending"),
+    ("run.status-legal", BACK, "read as running, then as pending"),
+    ("history.explainable", BACK, "A was running before"),
+    ("displaced.stops", WENT_ON, "went on with superstep 2"),
+    ("history.explainable", WENT_ON, "A entered superstep 2"),
     ("run.status-truthful", filled(TRUTH, read="30..31"), "A was read as success"),
     ("run.status-truthful", filled(TRUTH, read="60..61"), "A went no further than superstep 0 of 2"),
     ("run.status-truthful", filled(RAISING, status="success"), "A ended success"),
