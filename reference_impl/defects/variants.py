@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reference_impl.errors import ApiError, Conflict
 from reference_impl.multitask import DELETED, Accepted, Admission, Ending, Failure
-from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread, ThreadStatus
+from reference_impl.storage import Run, RunSpec, RunStatus, Storage, Strategy, Thread, ThreadStatus
 
 from .bad_input import Misreads
 from .registry import Defective, variant
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+    from reference_impl.checkpoints import CheckpointStore
+    from reference_impl.worker import Worker
 
 
 @variant
@@ -58,6 +64,43 @@ class CodeIsNotCancelled(SuperstepsAreNotCutShort):
         if execution is not None and not execution.cancelled:
             execution.cancelled = True
             asyncio.get_running_loop().call_later(self.grace, self.worker._release, execution)
+
+
+@variant
+class SuperstepsAreCompleted(Defective):
+    """A displaced run completes the superstep that it is in, which is saved, and only then ends; the thread waits."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self._marked: dict[Run, bool] = {}  # whether what it did is kept
+
+    def attach(self, storage: Storage, checkpoints: CheckpointStore, worker: Worker) -> None:
+        super().attach(storage, checkpoints, worker)
+        put = checkpoints.put
+
+        def last(config: RunnableConfig, *content: Any) -> RunnableConfig:
+            place = put(config, *content)
+            if not place["configurable"]["checkpoint_ns"]:
+                for run in [run for run in self._marked if run.run_id == config["configurable"].get("run_id")]:
+                    self._over(run)
+            return place
+
+        checkpoints.put = last  # type: ignore[method-assign, assignment]
+
+    def displace(self, run: Run, *, keep_progress: bool) -> None:
+        if run.status is RunStatus.RUNNING:
+            self._marked.setdefault(run, keep_progress)
+        else:
+            super().displace(run, keep_progress=keep_progress)
+
+    def finish(self, run: Run, ending: Ending, output: bytes, failure: Failure | None) -> None:
+        if run in self._marked:
+            self._over(run)
+        else:
+            super().finish(run, ending, output, failure)
+
+    def _over(self, run: Run) -> None:
+        super().displace(run, keep_progress=self._marked.pop(run))
 
 
 @variant
