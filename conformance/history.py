@@ -20,6 +20,8 @@ OWN_GRAPH = "double-text"
 """The program family of double texting on a graph that is not the probe: no requirement is judged by it."""
 WITHOUT_PROBE = "none"
 """The transport of a check whose runs are of the user's own graph: nothing is announced, no gate can be opened."""
+OLDER = "older"
+"""The phase of a read of what is older than the first page of a history."""
 
 
 class BadHistory(Exception):

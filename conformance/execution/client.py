@@ -380,12 +380,17 @@ class Client:
         thread_id: str,
         phase: str = "body",
         read: Callable[[Any], Any] | None = None,
+        before: str | None = None,
     ) -> Call:
         """``POST …/history`` (``GET`` where there is none): checkpoints, the newest first, as many as a page holds.
 
-        ``read`` says what is kept of them, where it is not the probe's channels in short.
+        ``read`` says what is kept of them, where it is not the probe's channels in short. ``before``: only those that
+        are older than this one.
         """
         path, limit = f"/threads/{thread_id}/history", {"limit": HISTORY_PAGE}
+        older = (
+            {} if before is None else {"before": {"configurable": {"thread_id": thread_id, "checkpoint_id": before}}}
+        )
         read = read or partial(history_of, keep=self.channels)
         call: Call | None = None
         if not self._history_by_get:
@@ -395,14 +400,14 @@ class Client:
                 "POST",
                 path,
                 thread=thread,
-                body=limit,
+                body={**limit, **older},
                 request=limit,
                 read=read,
                 phase=phase,
             )
             self._history_by_get = call.status in (404, 405)
         if call is None or self._history_by_get:
-            params = {"limit": str(HISTORY_PAGE)}
+            params = {"limit": str(HISTORY_PAGE), **({} if before is None else {"before": before})}
             call = await self.send(
                 recorder,
                 "get_history",

@@ -25,7 +25,7 @@ from conformance.execution.recorder import Recorder
 from conformance.execution.session import Session
 from conformance.execution.tasks import background
 from conformance.execution.transport import Room, enter
-from conformance.history import WITHOUT_PROBE, Call, Epilogue, History, Remark, Told
+from conformance.history import OLDER, WITHOUT_PROBE, Call, Epilogue, History, Remark, Told
 from conformance.programs import (
     NOBODY,
     Cancel,
@@ -395,7 +395,10 @@ class Execution:
         await client.get_thread(self.recorder, thread, thread_id, phase)
         if deep:
             await client.get_state(self.recorder, thread, thread_id, phase)
-            await client.get_history(self.recorder, thread, thread_id, phase)
+            history = await client.get_history(self.recorder, thread, thread_id, phase)
+            if phase == "final" and (oldest := _cut_off_at(history)) is not None:
+                before = self.recorder.redactor.original(oldest)
+                await client.get_history(self.recorder, thread, thread_id, OLDER, before=before)
 
     # --- waits -------------------------------------------------------------------------------------
 
@@ -624,6 +627,13 @@ class Execution:
         for thread_id in self.threads.values():
             if await self.client.delete_thread(thread_id):
                 self.session.threads.discard(thread_id)
+
+
+def _cut_off_at(history: Call) -> str | None:
+    """The oldest checkpoint of a page, if it has a parent, which the page does not hold."""
+    chain = history.answer if history.ok and not history.error else []
+    missing = bool(chain) and chain[-1]["parent"] is not None and all(c["id"] != chain[-1]["parent"] for c in chain)
+    return str(chain[-1]["id"]) if missing and chain[-1]["id"] is not None else None
 
 
 def _nothing(_: Any) -> None:

@@ -20,7 +20,7 @@ from conformance.facts.words import (
     parse_log,
     shown,
 )
-from conformance.history import WITHOUT_PROBE, Call, Epilogue, GateOpened, History, Remark, Told
+from conformance.history import OLDER, WITHOUT_PROBE, Call, Epilogue, GateOpened, History, Remark, Told
 
 LEFT_IN = {
     "list_runs": "the list of runs",
@@ -266,9 +266,14 @@ class Thread:
         return self._last("get_history", "settled")
 
     @property
+    def history_is_cut(self) -> bool:
+        """Whether there may be more, as far as the target says: fewer were asked for than its pages hold."""
+        return any(c.op == "get_history" and c.phase == OLDER and c.answer != [] for c in self.calls)
+
+    @property
     def history_is_whole(self) -> bool:
         """Whether the final read holds all checkpoints."""
-        return self.history_call is not None and len(self.checkpoints) < HISTORY_PAGE
+        return self.history_call is not None and len(self.checkpoints) < HISTORY_PAGE and not self.history_is_cut
 
     @cached_property
     def lineage(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from conformance.notation.document import Document
 from conformance.notation.words import KEYWORDS, Item, Word
 
 FAILED = ("lost", "never")
-PHASES = ("body", "settle", "settled", "final")
+PHASES = ("body", "settle", "settled", "final", "older")
 
 
 class States:

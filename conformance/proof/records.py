@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.history import Call, Epilogue, GateOpened, History, Record, Remark, Told
+from conformance.history import OLDER, Call, Epilogue, GateOpened, History, Record, Remark, Told
 
 ENDED = {"success", "error", "interrupted", "timeout", "gone"}
 INFLIGHT = {"pending", "running"}
@@ -190,6 +190,11 @@ class Records:
     def last(self, thread: str, op: str, phase: str = "final") -> Call:
         good = [c for c in self.of_thread(thread) if c.op == op and c.phase == phase and c.ok and not c.error]
         return good[-1]
+
+    def cut(self, history: Call) -> bool:
+        """Whether there may be more of a history than was read."""
+        older = (c for c in self.of_thread(str(history.thread)) if c.op == "get_history" and c.phase == OLDER)
+        return len(history.answer) >= HISTORY_PAGE or any(c.answer != [] for c in older)
 
     def head(self, thread: str) -> Call:
         return self.last(thread, "get_state")

@@ -9,7 +9,6 @@ from typing import Any
 from conformance.history import Call
 from conformance.proof.records import (
     HARMLESS,
-    HISTORY_PAGE,
     INFLIGHT,
     Cited,
     Derived,
@@ -128,19 +127,19 @@ class Threads(Records):
         early = self.last(late.thread, "get_history", "settled")
         ids = [str(e["id"]) for e in early.answer]
         own = c["tag"] == g.run or (c["run"] is not None and c["run"] == self.run_id(g.run))
-        if not own or not self.accepted(g.run) or g.checkpoint in ids or len(ids) >= HISTORY_PAGE:
+        if not own or not self.accepted(g.run) or g.checkpoint in ids or self.cut(late):
             return None
         return {"run": g.run, "checkpoint": g.checkpoint}, [early.n, late.n]
 
     def derive_headless(self, g: Given, _: Cited) -> Derived:
         history, head = self.last(g.thread, "get_history"), self.head(g.thread)
-        if len(history.answer) >= HISTORY_PAGE or self.lineage(g.thread) or not history.answer:
+        if self.cut(history) or self.lineage(g.thread) or not history.answer:
             return None
         return {"thread": g.thread, "checkpoint": str(head.answer["id"])}, [history.n, head.n]
 
     def derive_hole(self, g: Given, _: Cited) -> Derived:
         history, oldest = self.last(g.thread, "get_history"), self.lineage(g.thread)[-1]
-        if len(history.answer) >= HISTORY_PAGE or oldest["parent"] is None:
+        if self.cut(history) or oldest["parent"] is None:
             return None
         args = {"thread": g.thread, "checkpoint": oldest["id"], "parent": oldest["parent"]}
         return args, [history.n, self.head(g.thread).n]

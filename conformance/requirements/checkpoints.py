@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.facts import GONE, Fact, Run, Thread, fact, parse_log
-from conformance.requirements.base import MUST, SHOULD, Exercised, Judgement, Violation, requirement
+from conformance.requirements.base import MUST, SHOULD, Exercised, Inapplicable, Judgement, Violation, requirement
 
 OF_RUNS = ("input", "loop")  # sources of checkpoints that runs write
 BY_CLIENTS = ("update", "fork")
@@ -29,6 +29,8 @@ def lineage(thread: Thread) -> Iterator[Judgement]:
     call = thread.history_call
     if call is None or thread.head is None or not thread.settled or not thread.checkpoints:
         return
+    if thread.history_is_cut:
+        yield Inapplicable("the target gives a history in pages, and the oldest of this one was not on the first")
     if not thread.history_is_whole or any(c["id"] is None for c in thread.checkpoints):
         return
     problem = _hole(thread) or _broken_link(thread) or _of_the_dead(thread)

@@ -13,6 +13,7 @@ from conformance.requirements.base import (
     Exercise,
     Exercised,
     Hazard,
+    Inapplicable,
     Judgement,
     Violation,
     requirement,
@@ -165,6 +166,8 @@ def _carries(thread: Thread, run: Run, *, ancestor: bool) -> Fact | None:
 )
 def lineage(thread: Thread) -> Iterator[Judgement]:
     """Walks from the head back, looking for the displaced run and for every run that survives."""
+    if thread.history_is_cut:
+        yield Inapplicable("the target gives a history in pages, and the oldest of this one was not on the first")
     if thread.head is None or not thread.history_is_whole or not thread.lineage:
         return
     for run, by, inflight in rolled_back(thread):

@@ -126,7 +126,7 @@ def _write_after_settling(thread: Thread, run: Run) -> Violation | None:
         return None
     known = {c["id"] for c in early.answer}
     new = [c for c in late.answer if c["id"] not in known and (c["tag"] == run.tag or c["run"] == run.run_id)]
-    if not new or len(early.answer) != len(known) or len(known) >= HISTORY_PAGE:
+    if not new or len(early.answer) != len(known) or len(known) >= HISTORY_PAGE or thread.history_is_cut:
         return None
     facts = (
         thread.settled_fact(),
@@ -245,7 +245,7 @@ def status_truthful(thread: Thread) -> Iterator[Judgement]:
     MUST,
     "POST /runs answers without waiting for the run's end.",
     source="the API reference: the run is created in the background",
-    exercised_by=("enqueue-running", "reject-running"),
+    exercised_by=("enqueue-running", "interrupt-running"),
     breaks="the handler awaits the execution",
     advice="answer when the run is stored; execute it elsewhere",
 )

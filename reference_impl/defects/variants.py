@@ -30,6 +30,17 @@ class DefaultIsReject(Misreads):
 
 
 @variant
+class HistoriesInPages(Misreads):
+    """However many checkpoints are asked for, a page of a thread's history has ten."""
+
+    def read(self, path: str, body: bytes) -> bytes | None:
+        if not path.endswith("/history"):
+            return body
+        query = json.loads(body)
+        return json.dumps({**query, "limit": min(query.get("limit", 10), 10)}).encode()
+
+
+@variant
 class DisplacesOnlyTheFirst(Defective):
     """Interrupt and rollback stop the run that executes, or is next; inputs that wait behind it keep their turn."""
 
