@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from conformance.facts.claims import Fact, fact
 from conformance.facts.runs import Reading, Run
-from conformance.facts.words import GONE, INFLIGHT, TERMINAL, named
+from conformance.facts.words import INFLIGHT, STOPPED, TERMINAL, named
 from conformance.history import Call
 
 STARTED = TERMINAL | {"running"}
@@ -47,7 +47,7 @@ def stopped_by_nobody(run: Run, over: Call) -> tuple[Fact, Fact, Fact] | None:
     where that is not so. The first fact is that read."""
     final = run.final
     reads = [r for r in run.readings if r.call.until <= over.sent]
-    if final is None or final.status not in ("interrupted", GONE) or not run.accepted or run.displacements:
+    if final is None or final.status not in STOPPED or not run.accepted or run.displacements:
         return None
     if not reads or reads[-1].status not in INFLIGHT:
         return None
@@ -57,7 +57,7 @@ def stopped_by_nobody(run: Run, over: Call) -> tuple[Fact, Fact, Fact] | None:
 def stopped(run: Run) -> bool:
     """Whether it was certainly inflight when others stopped it: it has an end that it does not come to by itself."""
     final = run.final
-    return final is not None and final.status in ("interrupted", GONE) and bool(run.displacements) and run.accepted
+    return final is not None and final.status in STOPPED and bool(run.displacements) and run.accepted
 
 
 def _both(x: Run, y: Run) -> Iterator[tuple[Call, str, str]]:

@@ -23,6 +23,7 @@ from conformance.facts.words import (
     NOT_THE_RUN,
     OWN_ENDS,
     PERHAPS,
+    STOPPED,
     TERMINAL,
     Kind,
     named,
@@ -331,7 +332,7 @@ class Run:
             return None
         if any(e is not call and e.sent < effect.at for e in enders):
             return None
-        if self.ended_before(effect.at):
+        if self.ended_before(effect.at) and not (call in enders and self._stopped_meanwhile(call, effect.at)):
             return None
         last = self.last_release
         assert last is not None
@@ -348,6 +349,12 @@ class Run:
             inside=inside[0].step if inside else None,
             until=last.at,
         )
+
+    def _stopped_meanwhile(self, call: Call, instant: float) -> bool:
+        """As it was read until that instant, it was stopped, and not before the call was sent: one list can show both
+        this and that the call has taken effect."""
+        ends = [r for r in self.readings if r.status in (*TERMINAL, GONE) and r.call.until <= instant]
+        return all(r.status in STOPPED and r.call.sent >= call.sent for r in ends)
 
     def held_during(self, call: Call) -> Fact | None:
         """Proof that a gate held it, inflight, over the whole call; None where something else may have ended it."""

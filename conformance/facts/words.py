@@ -12,6 +12,7 @@ TERMINAL = frozenset({"success", "error", "interrupted", "timeout"})
 INFLIGHT = frozenset({"pending", "running"})
 OWN_ENDS = frozenset({"success", "error", "timeout"})  # in which a run ends if nobody stops it
 GONE = "gone"
+STOPPED = frozenset({"interrupted", GONE})  # how a run reads that others have stopped
 NEVER = float("inf")
 NO_EFFECT = frozenset({429, 503})  # refusals that say "not now": without effect, and of no meaning here
 # A 4xx that is about something else than the active run (authorisation, routing, the request's form).

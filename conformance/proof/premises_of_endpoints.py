@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.proof.records import ENDED, INFLIGHT, ended_otherwise
+from conformance.proof.records import ENDED, INFLIGHT, STOPPED, ended_otherwise
 from conformance.proof.witness import Witness
 
 Ways = tuple[tuple[str, Callable[..., bool]], ...]
 
 RELEASE_S = 5.0
-STOPPED = {"interrupted", "gone"}
 
 
 def _meets(w: Witness, i: Any, b: Any, why: Any, f: Any) -> bool:

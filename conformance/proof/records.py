@@ -9,6 +9,7 @@ from typing import Any
 from conformance.history import OLDER, Call, Epilogue, GateOpened, History, Record, Remark, Told
 
 ENDED = {"success", "error", "interrupted", "timeout", "gone"}
+STOPPED = {"interrupted", "gone"}
 INFLIGHT = {"pending", "running"}
 OWN_ENDS = {"success", "error", "timeout"}
 WITHOUT_EFFECT = {429, 503}

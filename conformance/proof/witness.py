@@ -19,6 +19,7 @@ from conformance.proof.records import (
     HARMLESS,
     INFLIGHT,
     NODE_CODE,
+    STOPPED,
     Cited,
     Derived,
     about,
@@ -203,7 +204,9 @@ class Witness(Threads, Requests, Reads):
         gated = sorted((r for r in first.values() if r.detail.get("gate") and r.at <= call.sent), key=lambda r: r.n)
         if not self.accepted(g.run) or call.thread != create.thread or since > call.sent or by > until:
             return None
-        if by == float("inf") or self.ended_before(g.run, by):
+        early = [(c, s) for c, s in self.readings(g.run) if s in ENDED and c.until <= by]
+        ends = any(c is call for c, _ in self.enders(g.run))
+        if by == float("inf") or any(not ends or s not in STOPPED or c.sent < call.sent for c, s in early):
             return None
         if any(c is not call and c.sent < by for c, _ in self.enders(g.run)):
             return None
