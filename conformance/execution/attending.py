@@ -16,6 +16,7 @@ import httpx
 from conformance.execution.answers import Keep
 from conformance.execution.client import Client
 from conformance.execution.recorder import Recorder
+from conformance.execution.sse import EventStream
 from conformance.history import Call
 from conformance.programs import Fault
 
@@ -37,7 +38,7 @@ class Got:
         self.events: list[Event] = []
         self._errors = False
         self._rest = b""
-        self._name = ""
+        self._stream = EventStream()
 
     def head(self, response: httpx.Response) -> None:
         """The answer begins."""
@@ -47,17 +48,16 @@ class Got:
 
     def take(self, data: bytes) -> None:
         """More of the body."""
-        self._rest += data
-        while self._streams and (end := self._rest.find(b"\n")) >= 0:
-            line, self._rest = self._rest[:end].rstrip(b"\r"), self._rest[end + 1 :]
-            name, _, value = line.decode("utf-8", "replace").partition(":")
-            if name == "event":
-                self._name = value.strip()
-            elif name == "data" and len(self.events) < MOST_EVENTS:
-                self._event(self._name, value)
+        if not self._streams:
+            self._rest += data
+            return
+        for name, text in self._stream.take(data):
+            self._event(name, text)
 
     def _event(self, name: str, data: str) -> None:
         self._errors = self._errors or name == "error"
+        if len(self.events) >= MOST_EVENTS:
+            return
         value = _json(self._recorder.local(data))
         if name == "values" and isinstance(value, dict):
             found = self._keep(value)
@@ -65,7 +65,7 @@ class Got:
         elif name == "metadata" and isinstance(value, dict):
             self.events.append([name, value.get("run_id")])
         else:
-            self.events.append([name])
+            self.events.append([f"unreadable {name}" if name in ("values", "metadata") else name])
 
     @property
     def tells(self) -> bool:
@@ -79,6 +79,8 @@ class Got:
 
     def kept(self, end: str) -> dict[str, Any]:
         """In short."""
+        for name, data in self._stream.end():
+            self._event(name, data)
         return {"end": end, "tells": self.tells, "connected": self.connected, "events": self.events}
 
     @property

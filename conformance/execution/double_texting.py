@@ -21,7 +21,8 @@ from conformance.execution.answers import RUN_TAG, Garbled, run_of, understand
 from conformance.execution.client import MANY, Client
 from conformance.execution.moments import DoubleTextError, DoubleTexting, MomentMissed, NotSettled, TargetFailed
 from conformance.execution.recorder import Recorder
-from conformance.execution.supersteps import Supersteps, events
+from conformance.execution.sse import events
+from conformance.execution.supersteps import Supersteps
 from conformance.execution.tasks import background
 from conformance.history import Call, History, Remark
 from conformance.programs import Cancel, Strategy
@@ -316,7 +317,7 @@ class Performance:
                     watch.refused = True
                     self._stream_ended(watch, f"GET …/stream answers {response.status_code}")
                     return
-                async for name, data in events(response.aiter_lines()):
+                async for name, data in events(response.aiter_bytes()):
                     if watch.seen.see(name, data):
                         self._remark("superstep", tag="first", count=watch.seen.count)
             self._stream_ended(watch, "its stream ended")

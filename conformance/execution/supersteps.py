@@ -2,23 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-
-async def events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str]]:
-    """The events of a ``text/event-stream``: name and data (WHATWG HTML, 9.2.6 Interpreting an event stream)."""
-    name: str = ""
-    data: list[str] = []
-    async for line in lines:
-        if not line:
-            if name or data:
-                yield name or "message", "\n".join(data)
-            name, data = "", []
-        elif line.startswith("event:"):
-            name = line[6:].strip()
-        elif line.startswith("data:"):
-            data.append(line[5:].removeprefix(" "))
-
 
 class Supersteps:
     """Counts the supersteps that a run has completed.

@@ -18,6 +18,7 @@ import httpx
 from conformance.execution.listener import Listener
 from conformance.execution.recorder import Recorder
 from conformance.execution.session import Session
+from conformance.execution.sse import events
 from conformance.history import GateOpened, Remark, Told, well_formed
 
 POLL_S = 0.015
@@ -187,9 +188,9 @@ class StreamRoom(Room):
             async with self.session.client.http.stream(
                 "GET", path, params=params, headers=headers, timeout=timeout
             ) as response:
-                async for line in response.aiter_lines():
-                    if line.startswith("data:") and '"doubletext"' in line:
-                        self.told(json.loads(line[5:])["doubletext"])
+                async for _, data in events(response.aiter_bytes()):
+                    if '"doubletext"' in data:
+                        self.told(json.loads(data)["doubletext"])
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return
 

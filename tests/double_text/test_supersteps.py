@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from conformance.execution.supersteps import Supersteps, events
+from conformance.execution.supersteps import Supersteps
 
 
 def counts(*names: str) -> list[int]:
@@ -42,12 +40,3 @@ def test_a_question_to_a_human_ends_no_superstep() -> None:
     assert not seen.see("values", '{"__interrupt__": []}')
     assert not seen.see("values", "{}")
     assert seen.count == 0
-
-
-@pytest.mark.anyio
-async def test_events_are_read_as_the_standard_says() -> None:
-    async def lines() -> AsyncIterator[str]:
-        for line in (": heartbeat", "", "id: 1", "event: values", "data: {", "data:}", "", "event: cut off"):
-            yield line
-
-    assert [e async for e in events(lines())] == [("values", "{\n}")]
