@@ -272,7 +272,8 @@ class Search(Foresight):
             elif fate is not None:  # by itself
                 if run.owed:
                     return False
-                if first and fate in BY_ITSELF and self._any_to_come(e, done, ends.must):
+                owes = run.status == "running" or self.model.displaces != "executing"
+                if first and owes and fate in BY_ITSELF and self._any_to_come(e, done, ends.must):
                     return False
             if not run.owed and self._any_to_come(e, done, self._never_free.get(run.tag, ())):
                 return False

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from conformance.programs import Displaces
+
 SCHEMA = 1
 OWN_GRAPH = "double-text"
 """The program family of double texting on a graph that is not the probe: no requirement is judged by it."""
@@ -146,6 +148,12 @@ class History:
     def name(self) -> str:
         """The name of the program that was executed."""
         return str(self.program["name"])
+
+    @property
+    def displaces(self) -> Displaces:
+        """By its dialect, or by what the survey of the target has seen."""
+        said = self.dialect.get("displaced_pending") or self.target.get("displaces")
+        return "all" if said == "all" else "executing" if said == "executing" else "any"
 
     def of(self, kind: type[Any]) -> Iterator[Any]:
         """The records of one kind."""

@@ -16,11 +16,10 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from conformance.lineage import Lineage
-from conformance.programs import Step, Strategy
+from conformance.programs import Displaces, Step, Strategy
 
 Kind = Literal["interrupt", "rollback", "delete"]
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted", "gone"]
-Displaces = Literal["any", "all", "executing"]  # displaced.pending: what a dialect says of queued runs
 Ready = Callable[[str, int], bool]
 """Whether a superstep of a run can be over by now: its gate was opened, its node was left."""
 
@@ -131,7 +130,8 @@ class Model:
             stuck = stuck or run.tag in held
             if i > 0 and self.displaces == "executing":
                 break
-            state = state.having(_marked(run, kind, stuck and (i == 0 or self.displaces == "all")))
+            first = i == 0 and (run.status == "running" or self.displaces != "executing")
+            state = state.having(_marked(run, kind, stuck and (first or self.displaces == "all")))
         return state._replace(disturbed=state.disturbed or bool(inflight))
 
     def cancel(self, state: State, tag: str, kind: Kind, held: Container[str]) -> Iterator[State]:

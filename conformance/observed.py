@@ -194,7 +194,7 @@ def observe(thread: Thread) -> Observed | None:
         return None
     scripts: dict[str, Sequence[Mapping[str, Any]]] = {r.tag: r.script for r in runs}
     scripts |= {update: [{"op": "emit"}] for update in thread.updates}
-    model = Model(scripts, thread.facts.history.instance, thread.facts.history.dialect.get("displaces", "any"))
+    model = Model(scripts, thread.facts.history.instance, thread.facts.displaces)
     ops = [op for call in thread.calls for op in _of_call(thread, call)]
     ops += _stops(thread)
     ops += _flips(thread)

@@ -13,6 +13,9 @@ from typing import Any, ClassVar, Literal
 Strategy = Literal["reject", "enqueue", "interrupt", "rollback"]
 STRATEGIES: tuple[Strategy, ...] = ("reject", "enqueue", "interrupt", "rollback")
 Action = Literal["interrupt", "rollback"]
+Displaces = Literal["any", "all", "executing"]
+"""What a displacing create does to runs that only wait (displaced.pending): ``any`` of both, as far as is known; it
+displaces ``all``, or only the ``executing`` one."""
 Endpoint = Literal["runs", "wait", "stream"]
 Missing = Literal["create", "refuse"]
 Fault = Literal["dropped", "lost", "late"]

@@ -19,7 +19,7 @@ from conformance.execution.hello import Heard, Hello
 from conformance.execution.listener import Listener
 from conformance.execution.session import Bounds, Session
 from conformance.history import Call, GateOpened, History, Told
-from conformance.programs import Program, emit, gate, program
+from conformance.programs import Action, Displaces, Program, emit, gate, program
 
 SAMPLES = 3
 SLOW_S = 0.5  # where a request takes longer, one calibration must do, and slots are not counted
@@ -103,6 +103,8 @@ async def _survey(
     session.bounds = replace(bounds, quiet=0.0)
     counted = session.transport != "stream" and call < SLOW_S
     slots = await _count_slots(session, start) if counted else FEW_SLOTS
+    displaces = dialect.displaced_pending or await _learn_displaced(session)
+    session = replace(session, target={**session.target, "displaces": displaces})
     session.bounds = bounds
     if session.transport == "store":
         slots = min(slots, FEW_SLOTS)  # every waiting execution polls
@@ -319,6 +321,33 @@ def _release_latency(history: History) -> float:
             min((r.at for r in history.of(Told) if r.kind == "leave" and r.step == 1), default=opened + 0.01) - opened,
         )
     )
+
+
+async def _learn_displaced(session: Session) -> Displaces:
+    """Whether a displacing create displaces runs that only wait, too (displaced.pending). Where it displaces only what
+    executes, nothing is owed to a run that is first in the queue, and has not started yet."""
+    if session.transport == "stream":
+        return "any"  # no gate holds a run until it is displaced
+    seen: set[Displaces] = set()
+
+    async def learn(action: Action) -> None:
+        history = await Execution(session, _displacing(action)).run(anyio.CapacityLimiter(1))
+        reads = [c for c in history.of(Call) if c.op == "get_run" and c.phase == "final"]
+        ends = {c.tag: "gone" if c.status == 404 else c.answer["status"] for c in reads if not c.error and c.answer}
+        ends |= {c.tag: "gone" for c in reads if c.status == 404}
+        if ends.get("A") in ("interrupted", "gone"):
+            seen.add("executing" if ends.get("Q") == "success" else "all")
+
+    async with anyio.create_task_group() as tasks:
+        for action in ("interrupt", "rollback"):
+            tasks.start_soon(learn, action)
+    return "executing" if "executing" in seen else "all" if seen else "any"
+
+
+def _displacing(action: Action) -> Program:
+    begun = program(f"displacing {action}").create("A", "enqueue", gate("g"), emit(), waits=False)
+    begun = begun.until_inside("A", "g").create("Q", "enqueue", emit()).create("B", action, emit())
+    return begun.until_stopped("A", "B").open("g").until_ended("B", needed=False)
 
 
 async def _count_slots(session: Session, start: float) -> int:

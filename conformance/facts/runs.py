@@ -254,6 +254,9 @@ class Run:
             return None
         if call.op == "create" and (call.request.get("strategy") is None or self.queued_at(call)):
             return None
+        executes = any(r.kind == "enter" and r.at <= call.sent for r in self.told)
+        if call.op == "create" and self.thread.facts.displaces == "executing" and not executes:
+            return None
         return self._held_over(call, [d.call for d in all_of_them], "foremost" if call.op == "create" else "inflight")
 
     def queued_at(self, call: Call) -> bool:

@@ -394,6 +394,8 @@ class Thread:
         for burst in self.bursts():
             if len(burst) < 2 or any(r.strategy != strategy or not r.accepted for r in burst):
                 continue
+            if self.facts.displaces == "executing":
+                continue  # the first may not have started yet
             last = max(r.create.until for r in burst)
             idle, gated = self.idle_fact(burst), gated_fact(burst)
             succeeded = all(r.final is not None and r.final.status == "success" for r in burst)
@@ -435,6 +437,7 @@ class Facts:
 
     def __init__(self, history: History) -> None:
         self.history = history
+        self.displaces = history.displaces
         self.calls: list[Call] = list(history.of(Call))
         self.told: list[Told] = list(history.of(Told))
         self.gates: dict[str, GateOpened] = {}

@@ -86,7 +86,8 @@ def _undisplaced(strategy: str) -> tuple[str, Condition]:
         same = tuple(runs) == tuple(f.run for f in finals) == gated.runs == idle.besides
         right = all(c.strategy == strategy and w.accepted(c.run) for c in creates)
         held = gated.until >= max(c.at for c in creates) and all(f.status == "success" for f in finals)
-        return len(runs) > 1 and _burst(w, runs) and same and right and held
+        owed = w.displaces != "executing"
+        return len(runs) > 1 and _burst(w, runs) and same and right and held and owed
 
     return "answered+ final+ gated idle", condition
 

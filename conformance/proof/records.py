@@ -61,6 +61,7 @@ class Records:
         self.updates = {c.tag for c in self.calls if c.op == "update_state"}
         self.transport, self.instance = history.transport, history.instance
         self.names_run = history.dialect.get("history_names_run", "yes") == "yes"
+        self.displaces = history.displaces
         self.made = {c.thread for c in self.calls if c.op == "create_thread"}
         self.refusal_code = int(history.dialect.get("refusal_code", 409))
 

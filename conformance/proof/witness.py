@@ -224,7 +224,8 @@ class Witness(Threads, Requests, Reads):
             for t, c in self.others(g.run, g.over).items()
             if not self.refused(t) and c.sent < create.until and not self.ended_before(t, create.sent)
         ]
-        return self.derive_inflight(g, cited) if g.op == "create" and (executing or not before) else None
+        next_up = not before and self.displaces != "executing"
+        return self.derive_inflight(g, cited) if g.op == "create" and (executing or next_up) else None
 
     def derive_beside(self, g: Given, cited: Cited) -> Derived:
         create, over, listing = self.creates[g.run], self.creates[g.over], cited[-1]

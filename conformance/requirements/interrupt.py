@@ -13,6 +13,7 @@ from conformance.requirements.base import (
     Exercise,
     Exercised,
     Hazard,
+    Inapplicable,
     Judgement,
     Violation,
     requirement,
@@ -20,6 +21,14 @@ from conformance.requirements.base import (
 from conformance.requirements.enqueue import accepted_whatever, under_fact
 
 RUNNING = ("interrupt-running",)
+
+
+def spared(thread: Thread) -> Iterator[Judgement]:
+    """Runs that have not started, on a target that displaces only those that execute: displaced.pending."""
+    if thread.facts.displaces == "executing":
+        yield Inapplicable("the target displaces a run only when it executes (displaced.pending)")
+
+
 CRACKS = (Exercise("interrupt-crack", 20),)
 
 
@@ -78,6 +87,7 @@ def status(thread: Thread) -> Iterator[Judgement]:
     for burst, proof in thread.undisplaced_burst("interrupt"):
         names = " and ".join(r.tag for r in burst)
         yield Violation("one of them was displaced and ends interrupted", f"{names} all ended by themselves", proof)
+    yield from spared(thread)
     for run, by, inflight in interrupted(thread):
         final = run.final
         if final is None or final.status in INFLIGHT:

@@ -19,7 +19,7 @@ from conformance.requirements.base import (
     requirement,
 )
 from conformance.requirements.enqueue import accepted_whatever
-from conformance.requirements.interrupt import call_fact
+from conformance.requirements.interrupt import call_fact, spared
 
 RUNNING = ("rollback-running",)
 CRACKS = (Exercise("rollback-crack", 20),)
@@ -62,6 +62,7 @@ def deleted(thread: Thread) -> Iterator[Judgement]:
     for burst, proof in thread.undisplaced_burst("rollback"):
         names = " and ".join(r.tag for r in burst)
         yield Violation("one of them was displaced and is deleted", f"{names} all ended by themselves", proof)
+    yield from spared(thread)
     for run, by, inflight in rolled_back(thread):
         final = run.final
         if final is None or not thread.settled:

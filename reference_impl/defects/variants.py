@@ -54,6 +54,18 @@ class DisplacesOnlyTheFirst(Defective):
 
 
 @variant
+class DisplacesOnlyTheExecuting(Defective):
+    """Interrupt and rollback stop the run that executes; one that has not started keeps its turn, even the first."""
+
+    def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
+        admission = super().admit(strategy, inflight)
+        if isinstance(admission, Accepted) and admission.displaced:
+            executing = [run for run in inflight if run.status is RunStatus.RUNNING]
+            return Accepted(executing, admission.keep_progress)
+        return admission
+
+
+@variant
 class SuperstepsAreNotCutShort(Defective):
     """A displaced run's code goes on to the end of its superstep, which is not saved, and the thread waits for that."""
 

@@ -237,7 +237,8 @@ def check_displaced(world: World, unended: list[Any], old: Any, now: Any, kind: 
     at = unended.index(old)
     claim(now.mark == old.mark | {kind}, f"{kind}.status", old, now)
     stuck = any(r.tag in held for r in unended[: at + 1])
-    owed = stuck and (at == 0 or world.displaces == "all")
+    first = at == 0 and (old.status == "running" or world.displaces != "executing")
+    owed = stuck and (first or world.displaces == "all")
     claim(now.owed == (old.owed or owed), f"{kind}.status", old, now, held)
 
 
@@ -444,14 +445,12 @@ def check_marks(module: Any) -> None:
     """Which runs a displacing call marks, in every dialect, whatever is held."""
     scripts = {tag: [emit()] for tag in "ABCDE"}
     begun = module.Model(scripts).initial.lineage
-    runs = (
-        module.Run("A", "interrupted", steps=0, began=begun),
-        module.Run("B", "running", began=begun),
-        module.Run("C"),
-        module.Run("D", "pending", frozenset({"interrupt"}), True),
-    )
-    state = module.State(runs, begun.extend("B", 0, 0), True)
-    for displaces in ("any", "all", "executing"):
+    over = module.Run("A", "interrupted", steps=0, began=begun)
+    running = module.Run("B", "running", began=begun)
+    waiting = (module.Run("C"), module.Run("D", "pending", frozenset({"interrupt"}), True))
+    for displaces, executing in itertools.product(("any", "all", "executing"), ((running,), ())):
+        runs = (over, *executing, *waiting)
+        state = module.State(runs, begun.extend("B", 0, 0) if executing else begun, True)
         model = module.Model(scripts, "", displaces)
         world = World(scripts, displaces=displaces)
         for held in (frozenset(s) for n in range(5) for s in itertools.combinations("ABCD", n)):

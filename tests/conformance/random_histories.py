@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from conformance.facts import NEVER
-from conformance.model import Displaces, Found, Kind, Model, Move, State
+from conformance.model import Found, Kind, Model, Move, State
 from conformance.observed import (
     AnyOp,
     Bound,
@@ -28,7 +28,7 @@ from conformance.observed import (
     Stopped,
     Writes,
 )
-from conformance.programs import Step, Strategy, add, emit, fail, note
+from conformance.programs import Displaces, Step, Strategy, add, emit, fail, note
 
 STATUSES = ("pending", "running", "success", "error", "timeout", "interrupted", "gone")
 PAGE = 10  # runs in a list
