@@ -412,9 +412,7 @@ def _late_writes(thread: Thread) -> Iterator[AnyOp]:
     if len(known) != len(early.answer):
         return
     for run in thread.runs.values():
-        if run.accepted and any(
-            c["id"] not in known and (c["tag"] == run.tag or c["run"] == run.run_id) for c in late.answer
-        ):
+        if run.accepted and any(c["id"] not in known and thread.wrote(run, c) for c in late.answer):
             yield Writes(late.n, early.sent, late.until, None, run.tag)
 
 

@@ -334,9 +334,11 @@ class Program:
         """Create a run that is to start later."""
         return self._then(Create(tag, strategy, steps, after=after))
 
-    def hook(self, tag: str, strategy: Strategy, *steps: Step, waits: bool = True) -> Program:
+    def hook(
+        self, tag: str, strategy: Strategy, *steps: Step, waits: bool = True, endpoint: Endpoint = "runs"
+    ) -> Program:
         """Create a run with a webhook."""
-        return self._then(Create(tag, strategy, steps, waits=waits, webhook=True))
+        return self._then(Create(tag, strategy, steps, waits=waits, endpoint=endpoint, webhook=True))
 
     def until_hooked(self, *tags: str) -> Program:
         """Wait until the runs' webhooks were called; if they are not, that is remarked."""

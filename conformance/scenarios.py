@@ -82,6 +82,14 @@ def while_running(strategy: Strategy, where: Where, earlier: bool) -> Program:
     return _second(begun.create("A", "enqueue", *HELD[where], waits=False).until_inside("A", "g"), strategy)
 
 
+def reject_behind_a_cancelled(action: Action) -> Program:
+    """The newest run has ended, an older one is inflight: the create is refused."""
+    begun = program(_name("reject-running", "behind-a-cancelled", action), "reject-running")
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.create("Q", "enqueue", emit()).cancel("Q", action).until_ended("Q", needed=False)
+    return begun.create("B", "reject", *SHORT).read().open("g").until_ended("A", needed=False)
+
+
 def while_pending(strategy: Strategy, earlier: bool) -> Program:
     """A second run right after the first was accepted, started or not."""
     family = f"{strategy}-pending"
@@ -298,6 +306,12 @@ def webhook_ended(failed: bool, trial: int) -> Program:
     return begun.hook("A", "enqueue", add(), fail() if failed else emit()).until_ended("A").until_hooked("A")
 
 
+def webhook_by(endpoint: Endpoint) -> Program:
+    """A run with a webhook whose client waits for it, or reads its stream."""
+    begun = program(_name("webhook-ended", endpoint), "webhook-ended")
+    return begun.hook("A", "enqueue", add(), emit(), endpoint=endpoint).until_ended("A").until_hooked("A")
+
+
 def webhook_displaced(strategy: Strategy) -> Program:
     """A run with a webhook comes while another one, with a webhook too, is held."""
     begun = program(_name("webhook-displaced", strategy), "webhook-displaced")
@@ -382,13 +396,17 @@ def delete_ended() -> Program:
     return begun.create("B", "enqueue", *SHORT).until_ended("B", needed=False)
 
 
-def thread_renewed(started: bool) -> Program:
-    """A thread is deleted, with a run that is held or one that has ended, and created again under its id."""
-    begun = program(_name("thread-renewed", "running" if started else "ended"), "thread-renewed")
+def thread_renewed(started: bool, queued: bool = False) -> Program:
+    """A thread is deleted, with a run that is held (and one that waits) or one that has ended, and created again under
+    its id."""
+    name = _name("thread-renewed", "running" if started else "ended", "queued" if queued else None)
+    begun = program(name, "thread-renewed")
     if not started:
         begun = begun.create("A", "enqueue", add(), note("A")).until_ended("A").renew().read(deep=True)
         return begun.create("B", "enqueue", *SHORT).until_ended("B", needed=False)
-    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g").renew().read(deep=True)
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.create("Q", "enqueue", *SHORT) if queued else begun
+    begun = begun.renew().read(deep=True)
     begun = begun.until_halted("A").create("B", "enqueue", *SECOND).until_inside("B", "b", needed=False)
     return begun.open("g", "b").until_ended("B", needed=False)
 
@@ -488,10 +506,19 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
         programs += [two_threads(strategy, trial) for trial in range(FEW)]
         programs += [burst(strategy, 2, busy, trial) for busy in (False, True) for trial in range(3)]
         programs += [burst(strategy, 10, busy) for busy in (False, True)]
+    programs += [reject_behind_a_cancelled(a) for a in DISPLACING]
     programs += [three_runs(b, c) for b in STRATEGIES for c in STRATEGIES]
     programs += [chain(b, c) for b in DISPLACING for c in DISPLACING]
     programs += [burst("mixed", size, busy) for size in (2, 10) for busy in (False, True)]
-    programs += [queue(3), queue(6), queue_by_all_ways(), queue_behind_failure(), default(False), default(True)]
+    programs += [
+        queue(3),
+        queue(6),
+        queue(12),
+        queue_by_all_ways(),
+        queue_behind_failure(),
+        default(False),
+        default(True),
+    ]
     programs += [queued_displaced(a) for a in DISPLACING]
     programs += [
         zombie(a, how, effects) for a in DISPLACING for how in ("swallows", "blocks") for effects in (False, True)
@@ -499,6 +526,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
     programs += [zombie_last(a) for a in DISPLACING]
     programs += [scheduled_idle(), *(scheduled_displacing(a) for a in DISPLACING), scheduled_queued()]
     programs += [webhook_ended(failed, trial) for failed in (False, True) for trial in range(FEW)]
+    programs += [webhook_by("wait"), webhook_by("stream")]
     programs += [webhook_displaced("enqueue"), *(webhook_displaced(strategy) for strategy in DISPLACING)]
     programs += [asked(strategy) for strategy in (*STRATEGIES, None)]
     programs.append(failed_last())
@@ -513,6 +541,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
             programs += [crack(kind, how, trial, cracks, seed) for trial in range(cracks)]
     harming = [delete_queued(which) for which in ("first", "last", "head")]
     harming += [delete_last(False), delete_last(True), delete_ended(), thread_renewed(False), thread_renewed(True)]
+    harming.append(thread_renewed(True, queued=True))
     harming += [delete_running(False), delete_running(True)]
     harming += bad_input_programs()  # deep and large input is hard work for some
     alone = [not_starved(slots), delete_many(slots)]

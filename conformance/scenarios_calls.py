@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.facts.clients import RELEASE_S
 from conformance.programs import (
     NOBODY,
     STRATEGIES,
@@ -80,6 +81,14 @@ def cancel_wait(action: Action) -> Program:
     return begun.until_returned("A", SOON_S).open("z", "g").until_left("A", 1).until_returned("A", 2.0)
 
 
+def cancel_wait_pending(action: Action) -> Program:
+    """A client waits for the end of a run that only waits: it has no work that could last."""
+    begun = program(f"cancel-wait/{action}/pending", "cancel-wait")
+    begun = begun.create("A", "enqueue", *HELD, waits=False).until_inside("A", "g").create("Q", "enqueue", add())
+    begun = begun.cancel("Q", action, True, waits=False).until_ended("Q", needed=False)
+    return begun.until_returned("Q", 2 * RELEASE_S).open("g").until_ended("A", needed=False)
+
+
 def cancel_bulk(action: Action) -> Program:
     """A running and a pending run are cancelled by one call; R is not."""
     begun = program(f"cancel-bulk/{action}", "cancel-bulk")
@@ -114,7 +123,7 @@ def call_programs() -> list[Program]:
     programs += [cancel_over(a, wait) for a in ACTIONS for wait in (False, True)]
     programs += [cancel_twice(a, b, started) for a in ACTIONS for b in ACTIONS for started in (True, False)]
     programs += [cancel_together(started, trial) for started in (True, False) for trial in range(TOGETHER_TRIALS)]
-    programs += [cancel_wait(a) for a in ACTIONS]
+    programs += [make(a) for make in (cancel_wait, cancel_wait_pending) for a in ACTIONS]
     programs += [cancel_bulk(a) for a in ACTIONS]
     programs += [create_missing(s) for s in STRATEGIES]
     programs += [create_unknown(s) for s in STRATEGIES]

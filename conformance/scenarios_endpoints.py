@@ -58,13 +58,15 @@ def clients(endpoint: Endpoint, stop: Stop, started: bool) -> Program:
 
 
 def own_events(endpoint: Endpoint) -> Program:
-    """Two runs of a thread, each with two readers, one after the other."""
+    """Two runs of a thread, each with two readers, and one that nothing holds, with one reader who comes early."""
     begun = program(f"own-events/{endpoint}", "own-events").create("P", "enqueue", add(), note("P")).until_ended("P")
     begun = begun.create("A", "enqueue", *HELD, endpoint=endpoint, waits=False).until_inside("A", "g")
     begun = begun.join("A", "stream").join("A", "stream")
     begun = begun.create("B", "enqueue", *SECOND, endpoint=endpoint, waits=False).until_listed("B")
-    begun = begun.join("B", "stream").join("B", "stream").read().open("g").until_inside("B", "b", needed=False)
-    return begun.read().open("b").until_ended("A", "B", needed=False)
+    begun = begun.join("B", "stream").join("B", "stream").read()
+    begun = begun.create("C", "enqueue", add(), note("C"), emit()).join("C", "stream").read()
+    begun = begun.open("g").until_inside("B", "b", needed=False)
+    return begun.read().open("b").until_ended("A", "B", "C", needed=False)
 
 
 def stateless() -> Program:

@@ -21,6 +21,8 @@ VOCABULARY: dict[str, str] = {
     "at {at:ms}",
     "sent": "{run}'s create ({strategy:strategy}) was sent at {sent:ms}",
     "cancelled": "cancel {run} ({action}{wait:wait}) was sent at {sent:ms} and answered {answer} at {at:ms}",
+    "unreturned": "cancel {run} ({action}, wait), sent at {sent:ms}, was not answered when the client gave up at "
+    "{at:ms}, and {run} had entered no superstep",
     "bulk": "cancel {runs:and} by one call ({action}) was sent at {sent:ms} and answered {answer} at {at:ms}",
     "unmade": "thread {thread} was made by nobody before {run}'s create ({strategy:strategy}{endpoint:endpoint}, "
     "if_not_exists={missing}) was sent at {sent:ms} and answered {answer} at {at:ms}",

@@ -9,6 +9,7 @@ from typing import Any
 from conformance.facts.claims import Fact, fact
 from conformance.facts.runs import Instant, Run, precedes
 from conformance.facts.words import (
+    BY_CLIENTS,
     HARMLESS,
     HISTORY_PAGE,
     INFLIGHT,
@@ -266,6 +267,12 @@ class Thread:
         return self._last("get_history", "settled")
 
     @property
+    def history_is_missing(self) -> bool:
+        """Whether the target has no call for it."""
+        calls = [c for c in self.calls if c.op == "get_history"]
+        return bool(calls) and all(c.status in (404, 405, 501) for c in calls)
+
+    @property
     def history_is_cut(self) -> bool:
         """Whether there may be more, as far as the target says: fewer were asked for than its pages hold."""
         return any(c.op == "get_history" and c.phase == OLDER and c.answer != [] for c in self.calls)
@@ -285,6 +292,11 @@ class Thread:
             chain.append(by_id[at])
             at = by_id[at]["parent"]
         return chain
+
+    def wrote(self, run: Run, checkpoint: dict[str, Any]) -> bool:
+        """Whether it is the run's, and not of a client's update, which has the same input in it."""
+        own = checkpoint["tag"] == run.tag or checkpoint["run"] == run.run_id
+        return own and checkpoint["source"] not in BY_CLIENTS
 
     def carries(self, checkpoint: dict[str, Any], run: Run) -> bool:
         """Whether anything of the run is in the checkpoint: its input, an entry, or its name on it."""

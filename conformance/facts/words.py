@@ -22,6 +22,7 @@ CANCELS = frozenset({"cancel", "cancel_many"})
 READS = frozenset({"list_runs", "get_run", "get_thread", "get_state", "get_history"})
 HARMLESS = READS | {"create_thread", "join", "stream", "stateless"}  # calls that change no run and no state
 MUTATING = frozenset({"create", *CANCELS})  # calls on runs, whose effects the facts know
+BY_CLIENTS = ("update", "fork")  # sources of checkpoints that no run writes
 PAGE = 100
 HISTORY_PAGE = 200
 GATE_BOUND_S = 60.0  # the probe's, where a script says nothing

@@ -563,6 +563,17 @@ WAYS: dict[str, Ways] = {
             ),
         ),
         (
+            "renewed told leftover",
+            lambda w, r, t, x: (
+                r.thread == x.thread
+                and t.run == x.run
+                and t.at >= r.there
+                and w.transport == "callback"  # whose receipts a node waits for
+                and (t.what, t.step) == ("enter", 0)
+                and all(o.at >= t.at for o in w.of_run(x.run))
+            ),
+        ),
+        (
             "renewed held leftover",
             lambda w, r, h, x: r.thread == x.thread and h.run == x.run and h.since <= r.sent and x.at <= h.until,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance.proof.premises_of_endpoints import RELEASE_S
 from conformance.proof.records import ENDED, INFLIGHT, ended_otherwise
 from conformance.proof.witness import Witness
 
@@ -131,6 +132,10 @@ WAYS: dict[str, Ways] = {
         _others("rollback"),
     ),
     "cancel.wait": (
+        (
+            "read unreturned",
+            lambda w, r, u: r.run == u.run and r.status in ENDED and u.at - max(r.at, u.sent) >= RELEASE_S,
+        ),
         (
             "cancelled held told",
             lambda w, c, h, t: (

@@ -92,6 +92,17 @@ WAYS: dict[str, Ways] = {
                 and h.step <= x.step < w.length(f.run)
             ),
         ),
+        (
+            "final held after lacks",
+            lambda w, f, h, a, x: (
+                f.run == a.run == x.run
+                and f.status == "success"
+                and h.run == a.other
+                and h.step < a.step
+                and h.until >= x.connected
+                and 0 <= x.step < w.length(f.run)
+            ),
+        ),
     ),
     "endpoint.stateless": (
         ("strayed", lambda w, s: True),

@@ -127,6 +127,7 @@ class Threads(Records):
         early = self.last(late.thread, "get_history", "settled")
         ids = [str(e["id"]) for e in early.answer]
         own = c["tag"] == g.run or (c["run"] is not None and c["run"] == self.run_id(g.run))
+        own = own and c["source"] not in ("update", "fork")
         if not own or not self.accepted(g.run) or g.checkpoint in ids or self.cut(late):
             return None
         return {"run": g.run, "checkpoint": g.checkpoint}, [early.n, late.n]

@@ -110,6 +110,21 @@ class Witness(Threads, Requests, Reads):
         said = {"run": c.tag, "thread": c.thread, "action": c.request["action"], "wait": wait}
         return {**said, **self._answer(c)}, [c.n]
 
+    def derive_unreturned(self, g: Given, cited: Cited) -> Derived:
+        c, create = cited[0], self.creates[g.run]
+        if not isinstance(c, Call) or c.op != "cancel" or c.tag != g.run or not c.request.get("wait"):
+            return None
+        gave_up = c.status is None and str(c.error).startswith("ReadTimeout") and "fault" not in c.request
+        if (
+            not gave_up
+            or c.thread != create.thread
+            or self.of_run(g.run)
+            or self.transport not in ("callback", "store")
+        ):
+            return None
+        args = {"run": c.tag, "action": c.request["action"], "sent": c.sent, "at": c.received}
+        return args, [c.n, create.n]
+
     def derive_bulk(self, g: Given, cited: Cited) -> Derived:
         (c,) = cited
         if not isinstance(c, Call) or c.op != "cancel_many":

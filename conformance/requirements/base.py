@@ -117,6 +117,14 @@ class Requirement:
     by_reads: ByReads | None = None  # None: nothing can be said of it without the probe
 
 
+def without_history(thread: Thread, whole: bool = False) -> Iterator[Judgement]:
+    """Says so where a thread's history cannot be read, or, if the ``whole`` is needed, not as a whole."""
+    if thread.history_is_missing:
+        yield Inapplicable("the target gives no history of a thread: it has no such call")
+    elif whole and thread.history_is_cut:
+        yield Inapplicable("the target gives a history in pages, and the oldest of this one was not on the first")
+
+
 REGISTRY: dict[str, Requirement] = {}
 
 

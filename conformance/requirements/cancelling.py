@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Kind, Run, Thread, shown, targets
+from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Kind, Run, Thread, fact, shown, targets
+from conformance.facts.clients import RELEASE_S
 from conformance.history import Call
 from conformance.requirements.base import (
     MUST,
@@ -24,6 +25,7 @@ PATIENCE_S = 3.0  # a cancel that waits longer than this may as well be answered
 NOT_NOW = frozenset({429, 502, 503, 504})  # answers that say nothing of the call
 NO_SUCH_CALL = frozenset({405, 501})
 NO_SUCH_ROUTE = NO_SUCH_CALL | {404}
+TIMED_OUT = "ReadTimeout"  # the error of a call whose client gave up
 AGAIN = frozenset({404, 410})  # what a cancel of a run that is over may be answered, besides success
 
 Problem = tuple[str, str, tuple[Fact, ...]]
@@ -172,10 +174,15 @@ def _state_left(run: Run, by: Displacement, inflight: Fact) -> Problem | None:
     advice="wait for the run's task; until then, do not take the answer for the end of external effects",
 )
 def wait(thread: Thread) -> Iterator[Judgement]:
-    """Judges cancels of runs whose node swallowed the cancellation, and was held by a gate and left its superstep."""
+    """Judges cancels of runs whose node swallowed the cancellation, and was held by a gate and left its superstep; and
+    of runs that have no work at all."""
     for call in thread.calls:
         run = thread.runs.get(call.tag or "")
-        if call.op != "cancel" or not call.request.get("wait") or not call.ok or call.error or run is None:
+        if call.op != "cancel" or not call.request.get("wait") or run is None:
+            continue
+        if call.status is None and (never := _never_returned(run, call)) is not None:
+            yield Violation(f"answered when {run.tag} is over", never[-1].text, never)
+        if not call.ok or call.error:
             continue
         for step, entered in run.enters.items():
             held, opened, left = run.held_fact(step), run.release(step), run.leaves.get(step)
@@ -189,6 +196,17 @@ def wait(thread: Thread) -> Iterator[Judgement]:
                 yield Violation(f"answered when {run.tag} has stopped", observed, proof)
             else:
                 yield Exercised(overlap=False)
+
+
+def _never_returned(run: Run, call: Call) -> tuple[Fact, ...] | None:
+    """A client that waits for the end of a run without work, and is not let go when that was read as ended."""
+    ended, announced = run.ended_at, run.thread.facts.history.transport in ("callback", "store")
+    if ended is None or run.told or not announced or call.received is None or "fault" in call.request:
+        return None
+    if not str(call.error).startswith(TIMED_OUT) or call.received - max(ended.call.until, call.sent) < RELEASE_S:
+        return None
+    args = {"run": run.tag, "action": call.request["action"], "sent": call.sent, "at": call.received}
+    return run.read_fact(ended), fact("unreturned", (call.n, run.create.n), **args)
 
 
 @requirement(

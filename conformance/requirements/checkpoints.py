@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.facts import GONE, Fact, Run, Thread, fact, parse_log
-from conformance.requirements.base import MUST, SHOULD, Exercised, Inapplicable, Judgement, Violation, requirement
+from conformance.facts.words import BY_CLIENTS
+from conformance.requirements.base import MUST, SHOULD, Exercised, Judgement, Violation, requirement, without_history
 
 OF_RUNS = ("input", "loop")  # sources of checkpoints that runs write
-BY_CLIENTS = ("update", "fork")
 EXERCISES = ("enqueue-running", "interrupt-running", "rollback-earlier")
 
 
@@ -26,11 +26,10 @@ EXERCISES = ("enqueue-running", "interrupt-running", "rollback-earlier")
 )
 def lineage(thread: Thread) -> Iterator[Judgement]:
     """Walks from the head to the root."""
+    yield from without_history(thread, whole=True)
     call = thread.history_call
     if call is None or thread.head is None or not thread.settled or not thread.checkpoints:
         return
-    if thread.history_is_cut:
-        yield Inapplicable("the target gives a history in pages, and the oldest of this one was not on the first")
     if not thread.history_is_whole or any(c["id"] is None for c in thread.checkpoints):
         return
     problem = _hole(thread) or _broken_link(thread) or _of_the_dead(thread)
@@ -102,6 +101,7 @@ def _of_the_dead(thread: Thread) -> tuple[str, Fact, Fact] | None:
 )
 def attributed(thread: Thread) -> Iterator[Judgement]:
     """Judges the checkpoints of the final history that runs wrote: not those of a client's updates and forks."""
+    yield from without_history(thread)
     call = thread.history_call
     if call is None or thread.facts.history.dialect.get("history_names_run", "yes") != "yes":
         return
@@ -148,6 +148,7 @@ def _writer(thread: Thread, checkpoint: dict[str, Any], by_id: dict[str, Any]) -
 )
 def one_chain(thread: Thread) -> Iterator[Judgement]:
     """Looks for two checkpoints with one parent."""
+    yield from without_history(thread)
     if thread.history_call is None or not thread.settled or not thread.checkpoints:
         return
     children: dict[str | None, dict[str, Any]] = {}

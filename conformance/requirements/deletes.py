@@ -17,6 +17,7 @@ from conformance.requirements.base import (
     Observed,
     Violation,
     requirement,
+    without_history,
 )
 
 
@@ -34,6 +35,7 @@ from conformance.requirements.base import (
 def stops_writes(thread: Thread) -> Iterator[Judgement]:
     """Judges runs that a gate held over the deletion and the settle deadline, and what the new thread shows."""
     yield from _without(thread)
+    yield from without_history(thread)
     for call in thread.deletes:
         run = thread.runs[str(call.tag)]
         held = _held_for_long(thread, run, call.sent, call.until)
@@ -58,7 +60,7 @@ def _renewed(thread: Thread, gone: Call, again: Call) -> Iterator[Judgement]:
             yield Violation(f"{run.tag} writes nothing into the new thread", late.text, proof)
             return
     for run, read, leftover in thread.leftovers():
-        why = _cannot_have_written_since(run, gone, read)
+        why = _cannot_have_written_since(run, gone, read) or _only_waited(run, again)
         if why is not None:
             yield Violation("the new thread is empty", leftover.text, (thread.renewed_fact(), why, leftover))
             return
@@ -76,6 +78,13 @@ def _cannot_have_written_since(run: Run, gone: Call, read: Call) -> Fact | None:
         if held is not None and opened is not None and entered.at <= gone.sent and opened.at >= read.until:
             return held
     return None
+
+
+def _only_waited(run: Run, again: Call) -> Fact | None:
+    """That it executed only when the new thread was there: that is no work which is still stopping."""
+    first = min(run.told, key=lambda r: r.seq, default=None)
+    late = first is not None and first.at >= again.until and run.thread.facts.causal_receipts
+    return run.told_fact(first) if first is not None and late and first.step == 0 else None
 
 
 def _held_for_long(thread: Thread, run: Run, sent: float, done: float) -> tuple[int, tuple[Fact, Fact]] | None:

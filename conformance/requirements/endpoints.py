@@ -189,16 +189,20 @@ def own_events(thread: Thread) -> Iterator[Judgement]:
     """Compares the states that streams show with whose input they hold, and with what the run certainly did."""
     for run in thread.runs.values():
         for client in clients_of(run):
-            if client.how != "stream" or not client.events:
+            if client.how != "stream" or not any(_shows(other) for other in clients_of(run)):
                 continue
             problem = _foreign(run, client) or _backwards(client) or _lacking(run, client)
             if problem is not None:
                 yield Violation(*problem)
-            elif any(e[0] == "values" for e in client.events):
+            elif _shows(client):
                 yield Exercised(overlap=len(thread.runs) > 1)
 
 
 Problem = tuple[str, str, tuple[Fact, ...]]
+
+
+def _shows(client: Client) -> bool:
+    return client.how == "stream" and any(e[0] == "values" for e in client.events)
 
 
 def _foreign(run: Run, client: Client) -> Problem | None:
@@ -219,22 +223,33 @@ def _backwards(client: Client) -> Problem | None:
 
 
 def _lacking(run: Run, client: Client) -> Problem | None:
-    """Supersteps that a gate certainly kept from ending before the stream was open, and that it does not show."""
+    """Supersteps that a gate, its own or that of a run before it, certainly kept from ending before the stream was
+    open, and that it does not show."""
     connected, found = client.got.get("connected"), run.found
     complete = client.answered and not client.tells and run.final is not None and run.final.status == "success"
     if not complete or connected is None or found is None or not run.undisturbed:
         return None
     lengths = {e[2] for e in client.events if e[0] == "values"}
+    first, why = next(_kept_back(run, connected), (run.length, ()))
+    missing = [s for s in range(first, run.length) if found["log"] + s + 1 not in lengths]
+    if not missing:
+        return None
+    proof = (run.final_fact(), *why, client.lacks_fact(missing[0]))
+    return "every superstep after it was opened", proof[-1].text, proof
+
+
+def _kept_back(run: Run, connected: float) -> Iterator[tuple[int, tuple[Fact, ...]]]:
+    """Supersteps of the run that were certainly not over at that instant, the first that is known before others."""
+    for other in run.thread.runs.values():
+        for step in other.enters if other is not run else ():
+            held, opened = other.held_fact(step), other.release(step)
+            started = next((after for later, after in run.thread.after(other, step + 1) if later is run), None)
+            if held is not None and opened is not None and opened.at >= connected and started is not None:
+                yield 0, (held, started)
     for step in sorted(run.enters):
         held, opened = run.held_fact(step), run.release(step)
-        if held is None or opened is None or opened.at < connected:
-            continue
-        missing = [s for s in range(step, run.length) if found["log"] + s + 1 not in lengths]
-        if missing:
-            proof = (run.final_fact(), held, client.lacks_fact(missing[0]))
-            return "every superstep after it was opened", proof[-1].text, proof
-        break
-    return None
+        if held is not None and opened is not None and opened.at >= connected:
+            yield step, (held,)
 
 
 # --- runs without a thread ----------------------------------------------------------------------------

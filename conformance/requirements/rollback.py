@@ -13,10 +13,10 @@ from conformance.requirements.base import (
     Exercise,
     Exercised,
     Hazard,
-    Inapplicable,
     Judgement,
     Violation,
     requirement,
+    without_history,
 )
 from conformance.requirements.enqueue import accepted_whatever
 from conformance.requirements.interrupt import call_fact, spared
@@ -167,8 +167,7 @@ def _carries(thread: Thread, run: Run, *, ancestor: bool) -> Fact | None:
 )
 def lineage(thread: Thread) -> Iterator[Judgement]:
     """Walks from the head back, looking for the displaced run and for every run that survives."""
-    if thread.history_is_cut:
-        yield Inapplicable("the target gives a history in pages, and the oldest of this one was not on the first")
+    yield from without_history(thread, whole=True)
     if thread.head is None or not thread.history_is_whole or not thread.lineage:
         return
     for run, by, inflight in rolled_back(thread):
@@ -208,6 +207,7 @@ def _survivors(thread: Thread, displaced: Run) -> Iterator[Run]:
 )
 def no_orphans(thread: Thread) -> Iterator[Judgement]:
     """Looks for the displaced run in every checkpoint of the settled thread."""
+    yield from without_history(thread)
     if thread.history_call is None or not thread.settled:
         return
     for run, by, inflight in rolled_back(thread):

@@ -18,7 +18,16 @@ from conformance.facts import (
     parse_log,
 )
 from conformance.history import Call
-from conformance.requirements.base import MUST, SHOULD, Exercise, Exercised, Judgement, Violation, requirement
+from conformance.requirements.base import (
+    MUST,
+    SHOULD,
+    Exercise,
+    Exercised,
+    Judgement,
+    Violation,
+    requirement,
+    without_history,
+)
 
 LEGAL = TERMINAL | INFLIGHT
 LONG_S = 1.5  # a create is not called waiting for less
@@ -125,7 +134,7 @@ def _write_after_settling(thread: Thread, run: Run) -> Violation | None:
     if early is None or late is None or not thread.settled or not run.accepted:
         return None
     known = {c["id"] for c in early.answer}
-    new = [c for c in late.answer if c["id"] not in known and (c["tag"] == run.tag or c["run"] == run.run_id)]
+    new = [c for c in late.answer if c["id"] not in known and thread.wrote(run, c)]
     if not new or len(early.answer) != len(known) or len(known) >= HISTORY_PAGE or thread.history_is_cut:
         return None
     facts = (
@@ -146,6 +155,7 @@ def _write_after_settling(thread: Thread, run: Run) -> Violation | None:
 )
 def final_when_read(thread: Thread) -> Iterator[Judgement]:
     """A superstep that certainly was not left when the run was read as ended is in some checkpoint."""
+    yield from without_history(thread)
     call = thread.history_call
     if call is None:
         return

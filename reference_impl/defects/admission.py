@@ -13,6 +13,16 @@ from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread, Th
 from .registry import Defective, defect
 
 
+@defect(must_fail=["reject.conflict", "history.explainable"], may_fail=["reject.no-effect", "reject.one-winner"])
+class RejectLooksAtTheNewest(Defective):
+    """A reject is refused if the newest run of the thread is inflight; an older one is not looked for."""
+
+    async def create(self, thread: Thread, spec: RunSpec) -> Run:
+        if spec.strategy is Strategy.REJECT and thread.runs and not tuple(thread.runs)[-1].inflight:
+            return self.carry_out(Accepted(), thread, spec)
+        return await super().create(thread, spec)
+
+
 @defect(
     must_fail=[
         "reject.conflict",

@@ -162,3 +162,21 @@ class UnknownThreadFails(Defective):
             return await super().thread(thread_id, make=make)
         except NotFound as e:
             raise ApiError(str(e), status=500) from e
+
+
+@defect(must_fail=["cancel.wait"], may_fail=["cancel.codes"])
+class WaitsForARunThatNeverStarts(Defective):
+    """Who cancels a run that only waits, and waits for its end, is let go by the worker that executes it: by none."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self._begun: set[Run] = set()
+
+    def begin(self, run: Run) -> None:
+        super().begin(run)
+        self._begun.add(run)
+
+    async def cancelled(self, run: Run, *, wait: bool) -> None:
+        if wait and run not in self._begun:
+            await asyncio.sleep(600)
+        await super().cancelled(run, wait=wait)

@@ -256,3 +256,11 @@ class DisplacedPendingRunExecutes(Defective):
         if run in self._ghosts:
             self._ghosts.remove(run)
         super().begin(run)
+
+
+@defect(must_fail=["enqueue.fifo", "history.explainable"])
+class QueueIsReadByThePage(Defective):
+    """The next run is the oldest of the ten newest that wait: with more of them, the order breaks."""
+
+    def queue(self, thread: Thread) -> Sequence[Run]:
+        return super().queue(thread)[-10:]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from reference_impl.storage import Run, RunStatus
+from dataclasses import replace
+
+from reference_impl.multitask import Endpoint
+from reference_impl.storage import Run, RunSpec, RunStatus, Thread
 
 from .registry import Defective, defect
 
@@ -23,3 +26,11 @@ class WebhookCalledTwice(Defective):
     def notify(self, run: Run) -> None:
         super().notify(run)
         super().notify(run)
+
+
+@defect(must_fail=["webhook.once"])
+class WebhookOnlyOfBackgroundRuns(Defective):
+    """The webhook of a run whose client waits for it, or reads its stream, is forgotten."""
+
+    async def accept(self, thread: Thread, spec: RunSpec, endpoint: Endpoint) -> Run:
+        return await super().accept(thread, spec if endpoint == "runs" else replace(spec, webhook=None), endpoint)

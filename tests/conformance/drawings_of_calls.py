@@ -45,6 +45,18 @@ def pending(action: str, fate: str, started: str = "-") -> str:
     return filled(PENDING, action=action, fate=fate, started=started)
 
 
+HANGING = """
+A = emit@g emit
+Q = emit
+
+client 1 |create A enqueue ─200 @0..5  create Q enqueue ─200 @20..25
+client 2 |cancel Q interrupt wait ─lost "ReadTimeout" @50..<gave up>
+run A    |enter 0 @10
+harness  |get Q ─interrupted @60..61  open g @20000  settled @21000  get A ─success @21100..21101
+harness  |get Q ─interrupted @21102..21103
+"""
+"""Q waits behind A; who cancels it is not answered."""
+
 WAITING = """
 A = emit@g~z
 
@@ -139,6 +151,12 @@ LEGAL: list[tuple[str, str, int]] = [
     ("cancel.rollback-reverts", REVERTED, 2),
     ("cancel.rollback-reverts", pending("rollback", "404"), 2),
     ("cancel.wait", filled(WAITING, answered="120"), 1),
+    ("cancel.wait", HANGING.replace("<gave up>", "1050"), 0),
+    (
+        "cancel.wait",
+        HANGING.replace("<gave up>", "10050").replace("enter 0 @10", "enter 0 @10\nrun Q    |enter 0 @40"),
+        0,
+    ),
     ("cancel.codes", STOPPED, 1),
     ("cancel.codes", running("rollback", "success", "A0 A1 A2", "A0 A1 A2 R0", answer="─503"), 0),
     ("cancel.codes", filled(OVER, answer="404"), 1),
@@ -173,6 +191,7 @@ ILLEGAL: list[tuple[str, str, str]] = [
     ("cancel.rollback-reverts", pending("rollback", "404", "110"), "Q started when A had gone on"),
     ("cancel.rollback-reverts", running("rollback", "404", "nothing", "R0", other="interrupted"), "R ended interr"),
     ("cancel.wait", filled(WAITING, answered="70"), "answered 30 ms before A's gate was opened"),
+    ("cancel.wait", HANGING.replace("<gave up>", "10050"), "was not answered when the client gave up"),
     ("cancel.codes", running("interrupt", "interrupted", "A0", "A0 R0", answer="─500"), "was answered 500"),
     ("cancel.codes", running("interrupt", "success", "A0", "A0 A1 A2 R0", answer="─422"), "was answered 422"),
     ("cancel.codes", filled(OVER, answer="500"), "a cancel of A, which was success, was answered 500"),

@@ -101,6 +101,25 @@ def stream(*events: tuple[Any, ...]) -> str:
 
 WHOLE = (("metadata", "run-A"), ("values", "A", 0), ("values", "A", 1), ("values", "A", 2))
 
+EARLY = """
+A = emit@g emit
+B = emit emit
+
+client 1 |create A enqueue ─200 @0..5  create B enqueue ─200 @12..15
+client 2 |stream B ─200 <got> @20..290
+client 3 |stream B ─200 <other> @20..291
+run A    |enter 0 @10  leave 0 @101  enter 1 @102  leave 1 @103
+run B    |enter 0 found A0 A1 @110  leave 0 @111  enter 1 found A0 A1 B0 @112  leave 1 @113
+harness  |open g @100  settled @300  get A ─success @400..401  get B ─success @402..403  state ─A0 A1 B0 B1 @410..411
+"""
+"""B has two readers before A, which is before it, goes on."""
+
+
+def early(*events: tuple[Any, ...]) -> str:
+    whole = (("values", "B", 2), ("values", "B", 3), ("values", "B", 4))
+    return filled(EARLY, got=got(tells=False, events=events), other=got(tells=False, events=whole))
+
+
 STATELESS = """
 A = emit@g emit
 S = emit
@@ -129,6 +148,7 @@ LEGAL: list[tuple[str, str, int]] = [
     ("endpoint.tells", staying(), 2),
     ("endpoint.tells", staying("stream", "stream", strategy="rollback", fate="404"), 2),
     ("endpoint.own-events", stream(*WHOLE), 1),
+    ("endpoint.own-events", stream(), 0),
     ("endpoint.own-events", stream(("metadata", "run-A"), ("values", None, 0), *WHOLE[2:]), 1),
     ("endpoint.stateless", stateless(), 1),
 ]
@@ -145,6 +165,8 @@ ILLEGAL: list[tuple[str, str, str]] = [
     ("endpoint.tells", staying(joined=got(tells=False)), "with nothing that says an error"),
     ("endpoint.tells", staying("stream", "stream", created_by=created("A", tells=False)), "with nothing that says"),
     ("endpoint.own-events", stream(*WHOLE, ("values", "B", 3)), "shows a state with B's input"),
+    ("endpoint.own-events", early(("values", "B", 4)), "ended without the state after its superstep 0"),
+    ("endpoint.own-events", early(), "ended without the state after its superstep 0"),
     ("endpoint.own-events", stream(*WHOLE[:2], WHOLE[3], WHOLE[2]), "a state with 1 entries after one with 2"),
     ("endpoint.own-events", stream(*WHOLE[:2], WHOLE[3]), "ended without the state after its superstep 0"),
     ("endpoint.stateless", stateless(fate="interrupted"), "A ended interrupted"),

@@ -393,6 +393,19 @@ harness  |settled  get A ─404  get B ─success  history ─<chain>
 """A, which a gate holds in superstep 1, is there when its thread is deleted and created again."""
 
 
+QUEUED_RENEWED = """
+A = emit@g
+Q = emit
+
+client 1 |create A enqueue ─200 @0..5  create Q enqueue ─200 @20..25
+client 2 |call delete_thread ─204 @60..70  new ─200 @72..80
+run A    |enter 0 @10  cancelled 0 @66
+run Q    |enter 0 @<entered>  leave 0 @101
+harness  |settled @3000  state ─Q0 @3300..3301
+"""
+"""Q waits behind A when their thread is deleted and created again, and is executed then."""
+
+
 def renewed(listed: str = "nothing", waited: str = WAITED, chain: str = "b1") -> str:
     return filled(RENEWED, listed=listed, waited=waited, chain=chain)
 
@@ -589,6 +602,7 @@ LEGAL: list[tuple[str, str, int]] = [
     ("delete.stops-writes", deleted("c1 c0"), 1),
     ("delete.stops-writes", deleted("c2 c1 c0", "leave 1", WAITED.replace("20.0, ", "2.0, ", 1)), 0),
     ("delete.stops-writes", renewed(), 1),
+    ("delete.stops-writes", QUEUED_RENEWED.replace("<entered>", "71"), 0),
     ("delete.stops-writes", filled(ENDED_RENEWED, state="nothing"), 1),
     ("delete.thread-settles", deleted("c1 c0"), 1),
     ("thread.not-starved", starving("true", "60"), 1),
@@ -762,6 +776,7 @@ ILLEGAL: list[tuple[str, str, str]] = [
         deleted("c2 c1 c0", "leave 1"),
         "checkpoint c2 of the final history holds superstep 1 of A",
     ),
+    ("delete.stops-writes", QUEUED_RENEWED.replace("<entered>", "100"), "the state of thread t, read from"),
     ("delete.stops-writes", renewed(chain="c2"), "checkpoint c2 of the final history holds superstep 1 of A"),
     ("delete.stops-writes", renewed(listed="A running"), "the list of runs of thread t, read from"),
     ("delete.stops-writes", filled(ENDED_RENEWED, state="A0"), "the state of thread t, read from"),
