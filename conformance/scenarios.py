@@ -84,7 +84,7 @@ def while_running(strategy: Strategy, where: Where, earlier: bool) -> Program:
 
 def reject_behind_a_cancelled(action: Action) -> Program:
     """The newest run has ended, an older one is inflight: the create is refused."""
-    begun = program(_name("reject-running", "behind-a-cancelled", action), "reject-running")
+    begun = program(_name("reject-behind", action), "reject-behind")
     begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
     begun = begun.create("Q", "enqueue", emit()).cancel("Q", action).until_ended("Q", needed=False)
     return begun.create("B", "reject", *SHORT).read().open("g").until_ended("A", needed=False)

@@ -15,7 +15,7 @@ from reference_impl.defects import all_defects, all_variants
 from reference_impl.defects.registry import Defect
 
 DEFECTS = (*all_defects(), *all_variants())
-SHARE = 0.1
+SHARE = 0.07
 TRIES, OF_A_CRACK = 2, 6
 """How often a defect is tried; one that lives in the cracks breaks in one of ten."""
 

@@ -388,9 +388,7 @@ class Client:
         are older than this one.
         """
         path, limit = f"/threads/{thread_id}/history", {"limit": HISTORY_PAGE}
-        older = (
-            {} if before is None else {"before": {"configurable": {"thread_id": thread_id, "checkpoint_id": before}}}
-        )
+        older = {} if before is None else {"before": before}
         read = read or partial(history_of, keep=self.channels)
         call: Call | None = None
         if not self._history_by_get:

@@ -20,7 +20,7 @@ def control_of(thread: Thread) -> Run | None:
     MUST,
     "While a run is inflight on the thread, create(reject) is refused.",
     source='S0 "Raises 409 Conflict if a run is already active", S1, S2, S3',
-    exercised_by=BUSY,
+    exercised_by=(*BUSY, "reject-behind"),
     breaks="the strategy is ignored, or the check for an active run and the insertion are two steps",
     advice="decide and insert in one transaction or under one lock per thread; until then, let clients "
     "serialise their own calls",

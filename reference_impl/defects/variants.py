@@ -37,7 +37,10 @@ class HistoriesInPages(Misreads):
         if not path.endswith("/history"):
             return body
         query = json.loads(body)
-        return json.dumps({**query, "limit": min(query.get("limit", 10), 10)}).encode()
+        limit = query.get("limit", 10) if isinstance(query, dict) else None
+        if not isinstance(limit, int):
+            return body
+        return json.dumps({**query, "limit": min(limit, 10)}).encode()
 
 
 @variant
