@@ -134,7 +134,7 @@ async def _examine(
                 d.add("assistant", True, f"a run of {value!r} is accepted")
 
     try:
-        surveyed = await survey(client, listener, Dialect(), settle, learned)
+        surveyed = await survey(client, listener, Dialect(), settle, learned, brief=True)
     except TargetUnusable as e:
         topics = {None: "reachable", "reachable": "Agent Server", "server": "assistant", "assistant": "probe"}
         said, _, advice = str(e).partition(". ")

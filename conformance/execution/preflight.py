@@ -57,15 +57,16 @@ async def survey(
     dialect: Dialect,
     settle: float | None,
     learned: Learned = lambda _what, _value: None,
+    brief: bool = False,
 ) -> Surveyed:
-    """Look at the target before the check.
+    """Look at the target before the check; ``brief``: whose verdicts nobody waits for.
 
     Raises:
         TargetUnusable: it cannot be reached, is no Agent Server, refuses the key, or has no probe graph.
     """
     made: set[str] = set()
     try:
-        return await _survey(client, listener, dialect, settle, made, learned)
+        return await _survey(client, listener, dialect, settle, made, learned, brief)
     except TargetLost as e:
         raise TargetUnusable(f"{client.address.shown} stopped answering during the survey: {e}") from e
     finally:
@@ -79,6 +80,7 @@ async def _survey(
     settle: float | None,
     made: set[str],
     learned: Learned,
+    brief: bool,
 ) -> Surveyed:
     target = await identify(client, made, learned)
     learned("server", target)
@@ -103,8 +105,9 @@ async def _survey(
     session.bounds = replace(bounds, quiet=0.0)
     counted = session.transport != "stream" and call < SLOW_S
     slots = await _count_slots(session, start) if counted else FEW_SLOTS
-    displaces = dialect.displaced_pending or await _learn_displaced(session)
-    session = replace(session, target={**session.target, "displaces": displaces})
+    if not brief:
+        displaces = dialect.displaced_pending or await _learn_displaced(session)
+        session = replace(session, target={**session.target, "displaces": displaces})
     session.bounds = bounds
     if session.transport == "store":
         slots = min(slots, FEW_SLOTS)  # every waiting execution polls
@@ -329,18 +332,14 @@ async def _learn_displaced(session: Session) -> Displaces:
     if session.transport == "stream":
         return "any"  # no gate holds a run until it is displaced
     seen: set[Displaces] = set()
-
-    async def learn(action: Action) -> None:
+    actions: tuple[Action, ...] = ("interrupt", "rollback")
+    for action in actions:
         history = await Execution(session, _displacing(action)).run(anyio.CapacityLimiter(1))
         reads = [c for c in history.of(Call) if c.op == "get_run" and c.phase == "final"]
-        ends = {c.tag: "gone" if c.status == 404 else c.answer["status"] for c in reads if not c.error and c.answer}
+        ends = {c.tag: c.answer["status"] for c in reads if c.ok and not c.error}
         ends |= {c.tag: "gone" for c in reads if c.status == 404}
         if ends.get("A") in ("interrupted", "gone"):
             seen.add("executing" if ends.get("Q") == "success" else "all")
-
-    async with anyio.create_task_group() as tasks:
-        for action in ("interrupt", "rollback"):
-            tasks.start_soon(learn, action)
     return "executing" if "executing" in seen else "all" if seen else "any"
 
 
