@@ -87,7 +87,8 @@ def reject_behind_a_cancelled(action: Action) -> Program:
     begun = program(_name("reject-behind", action), "reject-behind")
     begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
     begun = begun.create("Q", "enqueue", emit()).cancel("Q", action).until_ended("Q", needed=False)
-    return begun.create("B", "reject", *SHORT).read().open("g").until_ended("A", needed=False)
+    refused = begun.create("B", "reject", *SHORT).read().open("g").until_ended("A")
+    return refused.create("D", "reject", emit()).until_ended("D")
 
 
 def while_pending(strategy: Strategy, earlier: bool) -> Program:
