@@ -104,9 +104,8 @@ class Check:
                     surveyed = await survey(client, reached, self.plan.dialect, options.settle_timeout)
                 session, self._capacity = surveyed.session, surveyed.slots
                 session.target = {**session.target, "url": address.shown, "assistant": options.assistant}
-                known = {name: value for name, value in session.target.items() if name != "displaces"}
                 self.target = {
-                    **known,
+                    **session.target,
                     "gate": session.transport,
                     "dialect": self.plan.dialect.to_json(),
                 }

@@ -116,13 +116,14 @@ class Execution:
 
     def history(self) -> History:
         """What was recorded so far."""
+        seen = self.session.displaces
         return History(
             self.program.to_json(),
             tuple(self.recorder.records),
             self.session.transport,
             self.session.dialect.to_json(),
             self.instance,
-            self.session.target,
+            self.session.target if seen == "any" else {**self.session.target, "displaces": seen},
         )
 
     async def _create_threads(self) -> None:

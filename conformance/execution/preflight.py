@@ -106,8 +106,7 @@ async def _survey(
     counted = session.transport != "stream" and call < SLOW_S
     slots = await _count_slots(session, start) if counted else FEW_SLOTS
     if not brief:
-        displaces = dialect.displaced_pending or await _learn_displaced(session)
-        session = replace(session, target={**session.target, "displaces": displaces})
+        session.displaces = await _learn_displaced(session)
     session.bounds = bounds
     if session.transport == "store":
         slots = min(slots, FEW_SLOTS)  # every waiting execution polls

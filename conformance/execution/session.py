@@ -11,6 +11,7 @@ from conformance.dialects import Dialect
 from conformance.execution.burst import Fire, volley
 from conformance.execution.client import Client
 from conformance.execution.listener import Listener
+from conformance.programs import Displaces
 
 Transport = Literal["callback", "store", "stream", "none"]  # none: no probe, the user's own graph
 
@@ -57,6 +58,7 @@ class Session:
     store_prefix: tuple[str, ...] = ()
     target: Mapping[str, Any] = field(default_factory=dict)
     threads: set[str] = field(default_factory=set)  # created here, not yet removed
+    displaces: Displaces = "any"  # as far as the survey has seen
     fire: Fire = volley  # how simultaneous calls are sent
     stuck: int = 0  # threads that did not settle so far
     token: str = field(default_factory=lambda: secrets.token_hex(4))

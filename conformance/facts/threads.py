@@ -295,8 +295,8 @@ class Thread:
 
     def wrote(self, run: Run, checkpoint: dict[str, Any]) -> bool:
         """Whether it is the run's, and not of a client's update, which has the same input in it."""
-        own = checkpoint["tag"] == run.tag or checkpoint["run"] == run.run_id
-        return own and checkpoint["source"] not in BY_CLIENTS
+        named = run.run_id is not None and checkpoint["run"] == run.run_id
+        return (checkpoint["tag"] == run.tag or named) and checkpoint["source"] not in BY_CLIENTS
 
     def carries(self, checkpoint: dict[str, Any], run: Run) -> bool:
         """Whether anything of the run is in the checkpoint: its input, an entry, or its name on it."""
