@@ -210,6 +210,9 @@ c1      |create B1 <kind> in burst ─200
 harness |                                                    open b  settled  get B0 ─<first>  get B1 ─success
 """
 
+EXECUTING = 'target: {"displaces": "executing"}\n'
+"""A target that displaces a run only when it executes: none of a burst need have started when the others came."""
+
 TWO_THREADS = """
 A = emit@g
 X = emit@x
@@ -564,6 +567,10 @@ LEGAL: list[tuple[str, str, int]] = [
     ("enqueue.survives-failure", failing("enter 0", "success", "settled"), 1),
     ("interrupt.accepted", INTERRUPTED, 1),
     ("interrupt.status", INTERRUPTED, 1),
+    ("interrupt.status", EXECUTING + filled(HELD_BURST, kind="interrupt", first="success"), 0),
+    ("history.explainable", EXECUTING + filled(HELD_BURST, kind="interrupt", first="success"), 1),
+    ("rollback.deleted", EXECUTING + filled(HELD_BURST, kind="rollback", first="success"), 0),
+    ("run.terminal-is-final", LATE.replace("z < c1 A0 A1", "z < c2 A0 B0 of B source update"), 1),
     ("interrupt.keeps-progress", INTERRUPTED, 1),
     ("interrupt.builds-on", INTERRUPTED, 1),
     ("interrupt.no-injection", INTERRUPTED, 1),
