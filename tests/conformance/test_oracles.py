@@ -570,7 +570,7 @@ LEGAL: list[tuple[str, str, int]] = [
     ("interrupt.status", EXECUTING + filled(HELD_BURST, kind="interrupt", first="success"), 0),
     ("history.explainable", EXECUTING + filled(HELD_BURST, kind="interrupt", first="success"), 1),
     ("rollback.deleted", EXECUTING + filled(HELD_BURST, kind="rollback", first="success"), 0),
-    ("run.terminal-is-final", LATE.replace("z < c1 A0 A1", "z < c2 A0 B0 of B source update"), 1),
+    ("run.terminal-is-final", LATE.replace("z < c1 A0 A1", "z < c2 A0 B0 of B source update"), 0),
     ("interrupt.keeps-progress", INTERRUPTED, 1),
     ("interrupt.builds-on", INTERRUPTED, 1),
     ("interrupt.no-injection", INTERRUPTED, 1),
