@@ -405,7 +405,7 @@ class Client:
             )
             self._history_by_get = call.status in (404, 405)
         if call is None or self._history_by_get:
-            params = {"limit": str(HISTORY_PAGE), **({} if before is None else {"before": before})}
+            params = {name: str(value) for name, value in {**limit, **older}.items()}
             call = await self.send(
                 recorder,
                 "get_history",

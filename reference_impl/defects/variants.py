@@ -50,22 +50,22 @@ class DisplacesOnlyTheFirst(Defective):
     def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
         admission = super().admit(strategy, inflight)
         if isinstance(admission, Accepted) and admission.displaced:
-            executing = [run for run in inflight if run.status is RunStatus.RUNNING]
-            due = [run for run in inflight if not run.scheduled]
-            return Accepted((executing or due)[:1], admission.keep_progress)
+            return Accepted(self.displaced(inflight), admission.keep_progress)
         return admission
+
+    def displaced(self, inflight: Sequence[Run]) -> Sequence[Run]:
+        """Which of the inflight runs."""
+        executing = [run for run in inflight if run.status is RunStatus.RUNNING]
+        due = [run for run in inflight if not run.scheduled]
+        return (executing or due)[:1]
 
 
 @variant
-class DisplacesOnlyTheExecuting(Defective):
+class DisplacesOnlyTheExecuting(DisplacesOnlyTheFirst):
     """Interrupt and rollback stop the run that executes; one that has not started keeps its turn, even the first."""
 
-    def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
-        admission = super().admit(strategy, inflight)
-        if isinstance(admission, Accepted) and admission.displaced:
-            executing = [run for run in inflight if run.status is RunStatus.RUNNING]
-            return Accepted(executing, admission.keep_progress)
-        return admission
+    def displaced(self, inflight: Sequence[Run]) -> Sequence[Run]:
+        return [run for run in inflight if run.status is RunStatus.RUNNING]
 
 
 @variant

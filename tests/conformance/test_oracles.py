@@ -9,7 +9,7 @@ import pytest
 from conformance.facts import Facts
 from conformance.notation import parse
 from conformance.requirements import REGISTRY
-from conformance.requirements.base import HAZARD, POLICY, Hazard, Observed
+from conformance.requirements.base import HAZARD, POLICY, Hazard, Inapplicable, Observed
 from conformance.verdicts import judge
 from tests.conformance import bad_input_drawings, drawings_of_calls, drawings_of_endpoints
 from tests.conformance.drawn import filled, judgements, said, the_violation
@@ -906,6 +906,18 @@ def test_an_orphan_beside_the_lineage_is_not_in_it() -> None:
 def test_concurrent_reads_prove_no_flip() -> None:
     text = filled(READ, first="success @45..60", second="running @50..70")
     assert said(text, "run.terminal-is-final")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("id", "text"),
+    [
+        (id, ROLLED_BACK.rstrip() + "  " + history + "\n")
+        for id in ("checkpoint.lineage", "checkpoint.attributed", "rollback.lineage", "rollback.no-orphans")
+        for history in ("history ─404", "settled:history ─405  history ─405")
+    ],
+)
+def test_a_target_without_histories_is_not_accused_and_not_left_open(id: str, text: str) -> None:
+    assert {type(j) for j in judgements(text, id)} == {Inapplicable}
 
 
 def test_settles_is_judged_only_after_the_whole_deadline() -> None:

@@ -6,6 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from conformance.execution.answers import channels
+from conformance.execution.attending import Got
+from conformance.execution.recorder import Recorder
+from conformance.execution.redaction import Redactor
 from conformance.execution.sse import events
 
 STREAM = b": heartbeat\n\nid: 1\nevent: values\ndata: {\ndata:}\n\nevent:end\n\n"
@@ -30,3 +34,14 @@ async def test_events_are_read_as_the_standard_says(ending: bytes, size: int) ->
     # A CR that nothing follows may be half of a line's end.
     assert await read(stream, size) == [*expected, ("error", "x")] if ending != b"\r" else expected
     assert await read(stream + ending, size) == [*expected, ("error", "x")]
+
+
+@pytest.mark.anyio
+async def test_a_state_that_cannot_be_read_is_no_state() -> None:
+    got = Got(Recorder(Redactor()), True, channels)
+    got.take(
+        b'event: metadata\r\ndata: {\r\ndata: "run_id": "r"}\r\n\r\nevent: values\r\ndata: null\r\n\r\nevent: error\n'
+    )
+    got.take(b"data: x\n")
+    assert got.kept("answered")["events"] == [["metadata", "r"], ["unreadable values"], ["error"]]
+    assert got.tells
