@@ -104,7 +104,7 @@ async def _survey(
     bounds = Bounds.stretched(call, start, release, settle)
     session.bounds = replace(bounds, quiet=0.0)
     counted = session.transport != "stream" and call < SLOW_S
-    slots = await _count_slots(session, start) if counted else FEW_SLOTS
+    slots = await count_slots(session, 0.3 + 2 * start) if counted else FEW_SLOTS
     if not brief:
         session.displaces = await _learn_displaced(session)
     session.bounds = bounds
@@ -348,12 +348,17 @@ def _displacing(action: Action) -> Program:
     return begun.until_stopped("A", "B").open("g").until_ended("B", needed=False)
 
 
-async def _count_slots(session: Session, start: float) -> int:
-    """How many runs the target executes at once: as many held runs as are seen to start."""
+async def count_slots(session: Session, steady: float, most: int = MOST_SLOTS) -> int:
+    """How many runs the target executes at once, ``most`` at the most: as many held runs as are seen to start, until
+    ``steady`` seconds pass without another.
+
+    Raises:
+        TargetLost: no thread could be created.
+    """
     wanted = program("worker slots")
-    for i in range(MOST_SLOTS):
+    for i in range(most):
         wanted = wanted.create(f"S{i}", "enqueue", gate("g"), thread=f"t{i}", waits=False)
-    wanted = wanted.until_steady(0.3 + 2 * start).open("g")
+    wanted = wanted.until_steady(steady).open("g")
     history = await Execution(session, wanted).run(anyio.CapacityLimiter(1))
     opened = min((g.n for g in history.of(GateOpened)), default=0)
     return max(1, len({r.tag for r in history.of(Told) if r.kind == "enter" and r.n < opened}))

@@ -19,6 +19,8 @@ import anyio.to_thread
 
 from conformance.config import BadOption
 from conformance.court import CourtFailed
+from conformance.execution.director import TargetLost
+from conformance.execution.preflight import MOST_SLOTS, count_slots
 from conformance.fuzz.campaign import Campaign, Note, Progress
 from conformance.fuzz.corpus import Corpus
 from conformance.fuzz.findings import sightings
@@ -122,7 +124,7 @@ class DistributedCampaign(Campaign):
         async with cluster(self._workers, self._cluster) as there:
             self.tell(Note(f"{there.workers} workers"))
             self.stats.began = self.stats.last_new = time.monotonic()
-            known = lab.known(max(LEAST_SLOTS, -(-lab.slots // there.workers)))
+            known = lab.known(max(LEAST_SLOTS, -(-await self._slots(lab, there.workers) // there.workers)))
             plan = share(self.plan, there.workers)
             running: list[_Running] = []
 
@@ -138,6 +140,17 @@ class DistributedCampaign(Campaign):
                     running.remove(one)
                     again = await self._ended(one, lab, submit)
                     running += [again] if again is not None else []
+
+    async def _slots(self, lab: Lab, workers: int) -> int:
+        """How many programs at once all workers have together. The survey counts no more slots than one can use."""
+        plan = self.plan
+        if plan.options.parallel is not None or lab.slots < MOST_SLOTS:
+            return lab.slots
+        most = min(MOST_SLOTS * workers, plan.max_inflight or MOST_SLOTS * workers)
+        try:
+            return max(lab.slots, await count_slots(lab.session, lab.session.bounds.timed, most))
+        except TargetLost as e:
+            raise Gone(str(e)) from e
 
     def _unit(self) -> Unit:
         """The next range of programs."""

@@ -17,14 +17,14 @@ from conformance.dialects import Dialect, under
 from conformance.execution.burst import Fire, volley
 from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution, TargetLost, clean_up
-from conformance.execution.listener import listening
+from conformance.execution.listener import Listener, listening
 from conformance.execution.preflight import survey
 from conformance.execution.session import Bounds, Session, Transport
 from conformance.fuzz.coverage import Cell, cells
 from conformance.fuzz.findings import Finding, Sighting, sightings
 from conformance.fuzz.grammar import alone
 from conformance.history import Call, History, Remark
-from conformance.programs import Program
+from conformance.programs import Displaces, Program
 from conformance.requirements import REGISTRY
 from conformance.requirements.base import Exercised, Level, Undecided
 from conformance.verdicts import EXPLAINABLE, Judged
@@ -139,8 +139,7 @@ class Lab:
 
     def known(self, slots: int) -> Known:
         """What others need to make trials at the same target, ``slots`` at once."""
-        session = self.session
-        return Known(session.transport, session.bounds, session.store_prefix, dict(session.target), slots)
+        return Known.of(self.session, slots)
 
     async def trial(self, program: Program, whole: bool = False) -> Trial | None:
         """Execute a program and judge it; None where it could not run this time. ``whole``: by the model in any case.
@@ -212,7 +211,20 @@ class Known:
     bounds: Bounds
     store_prefix: tuple[str, ...]
     target: Mapping[str, Any]
+    displaces: Displaces
     slots: int
+
+    @staticmethod
+    def of(session: Session, slots: int) -> Known:
+        """What this session knows."""
+        told = (session.transport, session.bounds, session.store_prefix, dict(session.target), session.displaces)
+        return Known(*told, slots)
+
+    def session(self, client: Client, dialect: Dialect, listener: Listener | None) -> Session:
+        """A session that knows it."""
+        session = Session(client, self.transport, self.bounds, dialect, listener, self.store_prefix, self.target)
+        session.displaces = self.displaces
+        return session
 
     def to_json(self) -> dict[str, Any]:
         """As one JSON value."""
@@ -251,8 +263,7 @@ async def laboratory(
                 session, slots = surveyed.session, options.parallel or surveyed.slots
                 session.target = {**session.target, "url": address.shown, "assistant": options.assistant}
             else:
-                session, slots = Session(client, known.transport, known.bounds, dialect, near), known.slots
-                session.store_prefix, session.target = known.store_prefix, known.target
+                session, slots = known.session(client, dialect, near), known.slots
             session.fire = fire
             try:
                 yield Lab(session, min(slots, most or slots), options.selected(REGISTRY), rate)

@@ -93,9 +93,7 @@ def execute(app: Any, clock: Clock, entropy: Entropy, asked: Mapping[str, Any]) 
     try:
         if "program" not in asked:
             surveyed = world.survey(asked["settle"])
-            session = surveyed.session
-            known = Known(session.transport, session.bounds, session.store_prefix, dict(session.target), surveyed.slots)
-            return {"known": known.to_json(), "refusals": world.refusals}
+            return {"known": Known.of(surveyed.session, surveyed.slots).to_json(), "refusals": world.refusals}
         history = world.execute(Program.from_json(asked["program"]), Known.from_json(asked["known"]))
         return {"history": history.to_text(), "refusals": world.refusals}
     except (TargetLost, TargetUnusable, DidNotStart, NotDeterministic, Stalled, Stuck) as e:

@@ -173,7 +173,7 @@ async def in_process(
     try:
         if known is None:
             known = await _survey(app, worlds[0], asked, redactor)
-        session = Session(client, known.transport, known.bounds, dialect)
+        session = known.session(client, dialect, None)
         session.target = {**known.target, "url": app, "app": app, "assistant": options.assistant}
         asked = {**asked, "known": known.to_json()}
         yield AppLab(session, options.selected(REGISTRY), worlds, asked, redactor, first)

@@ -18,7 +18,6 @@ from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution, clean_up
 from conformance.execution.listener import Listener
 from conformance.execution.preflight import Surveyed, survey
-from conformance.execution.session import Session
 from conformance.fuzz.inprocess.asgi import App, AppWire, Exchange, lifespan
 from conformance.fuzz.inprocess.loop import VirtualLoop
 from conformance.fuzz.inprocess.network import Network
@@ -64,8 +63,7 @@ class World:
         """
 
         async def work(client: Client, wire: AppWire, listener: Listener) -> History:
-            session = Session(client, known.transport, known.bounds, self._target.dialect, listener)
-            session.store_prefix, session.target = known.store_prefix, known.target
+            session = known.session(client, self._target.dialect, listener)
             session.fire = _fire(wire)
             try:
                 return await Execution(session, program).run(anyio.CapacityLimiter(1))
