@@ -1,6 +1,7 @@
-"""Requests a second: of a campaign, judging included, and of a bare client that sends the same calls.
+"""Requests a second: of a campaign, judging included, of a bare client that sends the same calls, and of many workers.
 
-    python -m tests.benchmarks.throughput [--seconds 30] [--rounds 2]
+    python -m tests.benchmarks.throughput bare [--seconds 30] [--rounds 2]
+    python -m tests.benchmarks.throughput scaling [--workers 1,2,4] [--each 4] [--latency-ms 50] [--seconds 60]
 
 The bare client sends the recorded calls thread by thread, as many threads at once as the campaign has programs under
 way; it waits for nothing but answers, and keeps nothing. It is httpx, over its own transport as people use it, and over
@@ -31,6 +32,7 @@ from conformance.execution.listener import Gates, listening
 from conformance.execution.loop import run
 from conformance.execution.wire import Wire
 from conformance.fuzz.campaign import Campaign, FuzzPlan
+from conformance.fuzz.distribution import DistributedCampaign
 from conformance.fuzz.lab import LIVING
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -139,11 +141,16 @@ def _children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-@click.command()
+@click.group()
+def main() -> None:
+    """The fuzzer's speed."""
+
+
+@main.command("bare")
 @click.option("--seconds", default=30.0, show_default=True)
 @click.option("--rounds", default=2, show_default=True)
-def main(seconds: float, rounds: int) -> None:
-    """Both sides, one after the other."""
+def beside_bare(seconds: float, rounds: int) -> None:
+    """A campaign and a bare client, one after the other."""
     for seed in range(1, rounds + 1):
         cpu = Cpu()
         with reference_server() as url:
@@ -163,6 +170,28 @@ def main(seconds: float, rounds: int) -> None:
             click.echo(
                 f"round {seed}: {name} {theirs:.0f} requests/s; {cpu.shown(sent)}; the campaign: {ours / theirs:.0%}"
             )
+
+
+@main.command()
+@click.option("--workers", default="1,2,4", show_default=True)
+@click.option("--each", default=4, show_default=True, help="Programs at once of each worker, before they only wait.")
+@click.option("--latency-ms", default=50.0, show_default=True, help="Of every answer, on the average: 0 to twice that.")
+@click.option("--seconds", default=60.0, show_default=True)
+def scaling(workers: str, each: int, latency_ms: float, seconds: float) -> None:
+    """One worker and several, at a slow target with slots for all of them; judging included."""
+    first: float | None = None
+    for n in map(int, workers.split(",")):
+        with reference_server("--workers", "200", "--jitter-ms", str(2 * latency_ms)) as url:
+            plan = FuzzPlan(url, Options(), Dialect(), 1, seconds, max_inflight=each * n, harming=False)
+            search = DistributedCampaign(plan, workers=n, cluster=None)
+            run(search.run)
+        assert not search.findings
+        assert search.stats.searched is not None
+        programs, requests = (k / search.stats.searched for k in (search.stats.programs, search.stats.calls))
+        first = requests if first is None else first
+        click.echo(
+            f"{n} workers: {programs:.1f} programs/s, {requests:.0f} requests/s, {requests / first:.2f} × the first"
+        )
 
 
 if __name__ == "__main__":
