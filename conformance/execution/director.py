@@ -49,6 +49,7 @@ TERMINAL = frozenset({"success", "error", "interrupted", "timeout"})
 INFLIGHT = frozenset({"pending", "running"})
 READS = frozenset({"list_runs", "get_run", "get_thread", "get_state"})
 CLEANUP_S = 5.0
+UNANSWERED = 3  # calls in a row, after which it is asked whether the target is there at all
 PATIENCE_S = 0.3  # between the reads of a run that has not announced its end
 FIRST_PAUSE_S = 0.01  # between the reads of one that has, growing
 MOST_PAUSE_S = 0.25
@@ -92,7 +93,7 @@ class Execution:
         """Execute the program and the epilogue; ``slot`` is held until the threads have settled.
 
         Raises:
-            TargetLost: no thread could be created.
+            TargetLost: no thread could be created, or nothing is answered any more.
         """
         async with slot, background() as tasks:
             tasks.start_soon(self.room.listen)
@@ -573,6 +574,7 @@ class Execution:
         while True:
             asked = awake()
             runs = await client.list_runs(self.recorder, name, thread_id, "settle")
+            await self._give_up_if_lost()
             self._learn_lost(runs)
             inflight = [r for r in runs.answer if r["status"] in INFLIGHT] if runs.ok and not runs.error else None
             status = None
@@ -622,12 +624,25 @@ class Execution:
             for tag, run_id in self.runs.items():
                 if self._thread_of[tag] == name:
                     await self.client.get_run(self.recorder, name, thread_id, tag, run_id, "final")
+            await self._give_up_if_lost()
+
+    async def _give_up_if_lost(self) -> None:
+        """Of a target that has died or hangs every read of every thread would be waited for, one after the other.
+
+        Raises:
+            TargetLost: the last reads were not answered, and nothing else is.
+        """
+        last = [r for r in self.recorder.records if isinstance(r, Call)][-UNANSWERED:]
+        if all(call.status is None for call in last) and not await self.client.is_there():
+            raise TargetLost(f"{last[-1].op}: {last[-1].error}")
 
     async def _clean_up(self) -> None:
         await self.room.close()
         for thread_id in self.threads.values():
             if await self.client.delete_thread(thread_id):
                 self.session.threads.discard(thread_id)
+            elif not await self.client.is_there():
+                return  # it stays among those that are removed after all executions
 
 
 def _cut_off_at(history: Call) -> str | None:

@@ -49,6 +49,16 @@ def test_the_server_hangs(moment: int, tmp_path: Path) -> None:
         assert "fail" not in said.verdicts().values()
 
 
+def test_the_server_hangs_with_many_threads_that_would_all_be_read(tmp_path: Path) -> None:
+    """While its slots are counted: what waits for each thread by itself would wait for minutes."""
+    with reference() as server:
+        running = Running(tmp_path, server.url, *IMPATIENT)
+        running.until(lambda: len(server.threads()) >= 20)
+        server.signal(signal.SIGSTOP)
+        said = running.end()
+    clear(said, 4, "survey")
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_ctrl_c(moment: int, tmp_path: Path) -> None:
     with reference() as server:
