@@ -37,6 +37,7 @@ from conformance.observed import (
     Stopped,
     Writes,
 )
+from conformance.programs import SPARING
 
 Verdict = Literal["explained", "impossible", "gave up"]
 BUDGET = 10_000  # configurations that a search looks at before it gives up
@@ -272,7 +273,7 @@ class Search(Foresight):
             elif fate is not None:  # by itself
                 if run.owed:
                     return False
-                owes = run.status == "running" or self.model.displaces != "executing"
+                owes = run.status == "running" or self.model.displaces not in SPARING
                 if first and owes and fate in BY_ITSELF and self._any_to_come(e, done, ends.must):
                     return False
             if not run.owed and self._any_to_come(e, done, self._never_free.get(run.tag, ())):

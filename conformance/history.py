@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from conformance.programs import Displaces
 
@@ -153,7 +153,7 @@ class History:
     def displaces(self) -> Displaces:
         """By its dialect, or by what the survey of the target has seen."""
         said = self.dialect.get("displaced_pending") or self.target.get("displaces")
-        return "all" if said == "all" else "executing" if said == "executing" else "any"
+        return next((known for known in get_args(Displaces) if known == said), "any")
 
     def of(self, kind: type[Any]) -> Iterator[Any]:
         """The records of one kind."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from conformance.lineage import Lineage
-from conformance.programs import Displaces, Step, Strategy
+from conformance.programs import SPARING, Displaces, Step, Strategy
 
 Kind = Literal["interrupt", "rollback", "delete"]
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted", "gone"]
@@ -130,7 +130,7 @@ class Model:
             stuck = stuck or run.tag in held
             if i > 0 and self.displaces == "executing":
                 break
-            first = i == 0 and (run.status == "running" or self.displaces != "executing")
+            first = i == 0 and (run.status == "running" or self.displaces not in SPARING)
             state = state.having(_marked(run, kind, stuck and (first or self.displaces == "all")))
         return state._replace(disturbed=state.disturbed or bool(inflight))
 

@@ -13,9 +13,11 @@ from typing import Any, ClassVar, Literal
 Strategy = Literal["reject", "enqueue", "interrupt", "rollback"]
 STRATEGIES: tuple[Strategy, ...] = ("reject", "enqueue", "interrupt", "rollback")
 Action = Literal["interrupt", "rollback"]
-Displaces = Literal["any", "all", "executing"]
+Displaces = Literal["any", "all", "executing", "mixed"]
 """What a displacing create does to runs that only wait (displaced.pending): ``any`` of both, as far as is known; it
-displaces ``all``, or only the ``executing`` one."""
+displaces ``all``, or only the ``executing`` one; ``mixed``: an interrupt the one, a rollback the other."""
+SPARING = frozenset({"executing", "mixed"})
+"""Where nothing is owed to a run that has not started, even if it is the next."""
 Endpoint = Literal["runs", "wait", "stream"]
 Missing = Literal["create", "refuse"]
 Fault = Literal["dropped", "lost", "late"]
@@ -184,7 +186,8 @@ class Until:
     has passed · ``halted``: its cancellation was announced, or the settle deadline has passed · ``begun``: it has
     entered a superstep · ``hooked``: its webhook was called · ``status``: read with status ``value`` ·
     ``steady``: no further run has started for ``value`` seconds (of all runs; ``tag`` is empty) · ``returned``: its
-    cancel was answered, or ``value`` seconds have passed · ``listed``: a list of runs names it, or it was announced, or
+    cancel was answered, or ``value`` seconds have passed · ``released``: who stays with it was let go, or ``value``
+    seconds have passed · ``listed``: a list of runs names it, or it was announced, or
     the stop deadline has passed.
     """
 
@@ -203,6 +206,7 @@ class Until:
         "status",
         "steady",
         "returned",
+        "released",
         "listed",
     ]
     tag: str
@@ -373,6 +377,10 @@ class Program:
     def until_returned(self, tag: str, patience: float) -> Program:
         """Wait until the run's cancel was answered, at most for so many seconds."""
         return self._then(Until("returned", tag, patience, needed=False))
+
+    def until_released(self, tag: str, patience: float) -> Program:
+        """Wait until the clients that stay with the run were let go; if they are not, that is remarked."""
+        return self._then(Until("released", tag, patience, needed=False))
 
     def delete(self, tag: str) -> Program:
         """Delete a run."""

@@ -91,6 +91,16 @@ def reject_behind_a_cancelled(action: Action) -> Program:
     return refused.create("D", "reject", emit()).until_ended("D")
 
 
+def reject_behind_a_queue() -> Program:
+    """Several runs are inflight, and all but one of them wait: the create is refused."""
+    begun = program("reject-behind/queue", "reject-behind")
+    begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    for i in range(FEW):
+        begun = begun.create(f"Q{i}", "enqueue", emit())
+    refused = begun.create("B", "reject", *SHORT).read().open("g").until_ended("A", *(f"Q{i}" for i in range(FEW)))
+    return refused.create("D", "reject", emit()).until_ended("D")
+
+
 def while_pending(strategy: Strategy, earlier: bool) -> Program:
     """A second run right after the first was accepted, started or not."""
     family = f"{strategy}-pending"
@@ -507,7 +517,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
         programs += [two_threads(strategy, trial) for trial in range(FEW)]
         programs += [burst(strategy, 2, busy, trial) for busy in (False, True) for trial in range(3)]
         programs += [burst(strategy, 10, busy) for busy in (False, True)]
-    programs += [reject_behind_a_cancelled(a) for a in DISPLACING]
+    programs += [*(reject_behind_a_cancelled(a) for a in DISPLACING), reject_behind_a_queue()]
     programs += [three_runs(b, c) for b in STRATEGIES for c in STRATEGIES]
     programs += [chain(b, c) for b in DISPLACING for c in DISPLACING]
     programs += [burst("mixed", size, busy) for size in (2, 10) for busy in (False, True)]

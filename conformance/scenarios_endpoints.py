@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from conformance.facts.clients import RELEASE_S
 from conformance.programs import STRATEGIES, Action, Endpoint, Program, Strategy, add, emit, gate, note, program
 
 ACTIONS: tuple[Action, ...] = ("interrupt", "rollback")
 STAYING: tuple[Endpoint, ...] = ("wait", "stream")
 HELD = (add(), note("A"), gate("g", op="add"), emit())
+STEADY_S = 0.5
 SECOND = (gate("b"), add())
 Stop = Literal["interrupt", "rollback", "cancel-interrupt", "cancel-rollback", "delete"]
 STOPS: tuple[Stop, ...] = ("interrupt", "rollback", "cancel-interrupt", "cancel-rollback", "delete")
@@ -27,10 +29,14 @@ def same(strategy: Strategy, endpoint: Endpoint, second: bool) -> Program:
     begun = begun.create("B", strategy, *SECOND)
     begun = begun.create("D", strategy, *SECOND, thread="u", endpoint=second_by, waits=refused)
     begun = begun if refused else begun.until_listed("D")
+    begun = begun.until_steady(STEADY_S) if strategy == "enqueue" else begun  # D has time to start beside C
     begun = begun.read().read("u")
     if strategy in ACTIONS:
         begun = begun.until_stopped("A", "B").until_stopped("C", "D").until_inside("D", "b", needed=False)
-    return begun.open("g", "b").until_ended("A", "C", needed=False)
+    ended = begun.open("g", "b").until_ended("A", "C", needed=False)
+    if not refused:
+        return ended
+    return ended.create("E", strategy, emit(), thread="u", endpoint=second_by).until_ended("E", needed=False)
 
 
 def clients(endpoint: Endpoint, stop: Stop, started: bool) -> Program:
@@ -46,7 +52,7 @@ def clients(endpoint: Endpoint, stop: Stop, started: bool) -> Program:
     begun = begun.join(tag, "join").join(tag, "stream").read()
     match stop:
         case "interrupt" | "rollback":
-            begun = begun.create("B", stop, add())
+            begun = begun.create("B", stop, *SECOND)
         case "cancel-interrupt":
             begun = begun.cancel(tag, "interrupt")
         case "cancel-rollback":
@@ -54,7 +60,8 @@ def clients(endpoint: Endpoint, stop: Stop, started: bool) -> Program:
         case "delete":
             begun = begun.delete(tag)
     begun = begun.until_stopped(tag, "B") if started and stop != "delete" else begun
-    return begun.until_ended(tag, needed=False).open("g", "b").read()
+    # The thread goes on, with what displaced the run or with what was before it: its clients are let go all the same.
+    return begun.until_ended(tag, needed=False).until_released(tag, RELEASE_S).open("g", "b").read()
 
 
 def own_events(endpoint: Endpoint) -> Program:

@@ -44,7 +44,9 @@ class Got:
         """The answer begins."""
         self.status, self.connected = response.status_code, self._recorder.now()
         found = RUN_ID.search(response.headers.get("content-location") or response.headers.get("location") or "")
-        self.location = found[1] if found and 200 <= self.status < 300 else None
+        accepted = 200 <= self.status < 300
+        self.location = found[1] if found and accepted else None
+        self._streams = self._streams and accepted  # a refusal is no stream of events
 
     def take(self, data: bytes) -> None:
         """More of the body."""

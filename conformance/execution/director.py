@@ -50,6 +50,8 @@ INFLIGHT = frozenset({"pending", "running"})
 READS = frozenset({"list_runs", "get_run", "get_thread", "get_state"})
 CLEANUP_S = 5.0
 UNANSWERED = 3  # calls in a row, after which it is asked whether the target is there at all
+COMES_BACK = frozenset({429, 503})  # a thread that is refused so, which is no subject here, is asked for again
+LATER_S = (0.1, 0.4, 1.5)
 PATIENCE_S = 0.3  # between the reads of a run that has not announced its end
 FIRST_PAUSE_S = 0.01  # between the reads of one that has, growing
 MOST_PAUSE_S = 0.25
@@ -137,6 +139,11 @@ class Execution:
             # Not to be broken off: a thread whose id is not learned could not be removed.
             with anyio.CancelScope(shield=True):
                 call = await self.client.create_thread(self.recorder, name)
+                for pause in LATER_S:
+                    if call.status not in COMES_BACK:
+                        break
+                    await anyio.sleep(pause)
+                    call = await self.client.create_thread(self.recorder, name)
                 if call.ok and not call.error:
                     self.threads[name] = self.recorder.redactor.original(call.answer["thread_id"])
                     self.session.threads.add(self.threads[name])
@@ -429,6 +436,9 @@ class Execution:
                 reached = await self.recorder.until(lambda: self._told(tag, "leave", step=move.value), deadline)
             case "returned":
                 await self.recorder.until(lambda: tag in self._cancelled, float(move.value or 0))
+            case "released":
+                patience = float(move.value or 0) + CALLS_A_STOP * self._call()
+                await self._remarked("release-waited", tag, lambda: self._was_released(tag), patience)
             case "listed":
                 await self._until_listed(tag, deadline)
             case "answered":
@@ -476,6 +486,13 @@ class Execution:
         # What was measured before the check may not hold any more: a machine that has become slow is given time.
         deadline = round(self.session.bounds.stop + CALLS_A_STOP * self._call(), 3)
         await self._remarked("stop-waited", tag, stopped, deadline)
+
+    def _was_released(self, tag: str) -> bool:
+        staying = sum(isinstance(m, Join) and m.tag == tag for m in self.program.moves)
+        staying += sum(c.tag == tag and c.endpoint != "runs" for c in self.program.creates())
+        ops = ("join", "stream", "create")
+        gone = [r for r in self.recorder.records if isinstance(r, Call) and r.tag == tag and r.op in ops]
+        return sum(r.op != "create" or "endpoint" in r.request for r in gone) >= staying
 
     def _was_hooked(self, tag: str) -> bool:
         hooks = (r for r in self.recorder.records if isinstance(r, Remark) and r.kind == "webhook")

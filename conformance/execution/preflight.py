@@ -68,7 +68,7 @@ async def survey(
     try:
         return await _survey(client, listener, dialect, settle, made, learned, brief)
     except TargetLost as e:
-        raise TargetUnusable(f"{client.address.shown} stopped answering during the survey: {e}") from e
+        raise TargetUnusable(f"{client.address.shown} could not be surveyed to the end: {e}") from e
     finally:
         await clean_up(Session(client, "stream", Bounds(), dialect, threads=made))
 
@@ -339,7 +339,7 @@ async def _learn_displaced(session: Session) -> Displaces:
         ends |= {c.tag: "gone" for c in reads if c.status == 404}
         if ends.get("A") in ("interrupted", "gone"):
             seen.add("executing" if ends.get("Q") == "success" else "all")
-    return "executing" if "executing" in seen else "all" if seen else "any"
+    return "mixed" if len(seen) > 1 else next(iter(seen), "any")
 
 
 def _displacing(action: Action) -> Program:

@@ -32,6 +32,8 @@ VOCABULARY: dict[str, str] = {
     "strayed": "thread {thread} names {run}, a run without a thread ({where})",
     # clients that stay
     "unreleased": "a client of {run} ({how}), connected since {sent:ms}, was still held at {at:ms}",
+    "kept": "a client of {run} ({how}), connected since {sent:ms}, was still held at {at:ms}, when the harness had "
+    "waited {waited:.1f} s for its release",
     "got": "a client of {run} ({how}) was answered {status} at {at:ms}{tells:tells}",
     "event": "event {index} of a stream of {run} ({how}) shows a state with {of}'s input and {length} entries",
     "lacks": "a stream of {run} ({how}), open since {connected:ms}, ended without the state after its superstep {step}",

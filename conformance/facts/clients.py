@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from conformance.facts.claims import Fact, fact
 from conformance.facts.runs import Run
-from conformance.history import Call
+from conformance.history import Call, Remark
 
 How = Literal["wait", "join", "stream"]
 NOT_RELEASED = "NotReleased"
@@ -62,6 +62,19 @@ class Client:
         """That it was still held when the harness gave up."""
         return self._fact("unreleased", sent=self.call.sent, at=self.call.received)
 
+    def kept_fact(self, since: float) -> Fact | None:
+        """That it was not let go while the harness waited for that in full, from ``since`` on or later; None where it
+        was, or may have been."""
+        since = max(since, self.call.sent)
+        for remark in self.run.thread.facts.history.of(Remark):
+            if remark.kind != "release-waited" or remark.detail["tag"] != self.run.tag or remark.detail["told"]:
+                continue
+            waited, gone = float(remark.detail["waited"]), self.call.received
+            in_full = waited >= float(remark.detail["deadline"]) and since + waited <= remark.at
+            if in_full and (gone is None or gone > remark.at):
+                return self._fact("kept", remark.n, sent=self.call.sent, at=remark.at, waited=waited)
+        return None
+
     def got_fact(self) -> Fact:
         """How it was answered."""
         return self._fact("got", status=self.call.status, tells=self.tells, at=self.call.until)
@@ -78,8 +91,8 @@ class Client:
         connected = self.got["connected"]
         return fact("lacks", cites, sent=self.call.sent, step=step, connected=connected, **said)
 
-    def _fact(self, kind: str, **args: Any) -> Fact:
-        return fact(kind, (self.call.n,), run=self.run.tag, how=self.name, **args)
+    def _fact(self, kind: str, *more: int, **args: Any) -> Fact:
+        return fact(kind, (self.call.n, *more), run=self.run.tag, how=self.name, **args)
 
 
 def clients_of(run: Run) -> Iterator[Client]:

@@ -32,6 +32,7 @@ from conformance.facts.words import (
     unsure,
 )
 from conformance.history import Call, Told
+from conformance.programs import SPARING
 
 if TYPE_CHECKING:
     from conformance.facts.threads import Thread
@@ -255,7 +256,7 @@ class Run:
         if call.op == "create" and (call.request.get("strategy") is None or self.queued_at(call)):
             return None
         executes = any(r.kind == "enter" and r.at <= call.sent for r in self.told)
-        if call.op == "create" and self.thread.facts.displaces == "executing" and not executes:
+        if call.op == "create" and self.thread.facts.displaces in SPARING and not executes:
             return None
         return self._held_over(call, [d.call for d in all_of_them], "foremost" if call.op == "create" else "inflight")
 

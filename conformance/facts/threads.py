@@ -22,6 +22,7 @@ from conformance.facts.words import (
     shown,
 )
 from conformance.history import OLDER, WITHOUT_PROBE, Call, Epilogue, GateOpened, History, Remark, Told
+from conformance.programs import SPARING
 
 LEFT_IN = {
     "list_runs": "the list of runs",
@@ -406,7 +407,7 @@ class Thread:
         for burst in self.bursts():
             if len(burst) < 2 or any(r.strategy != strategy or not r.accepted for r in burst):
                 continue
-            if self.facts.displaces == "executing":
+            if self.facts.displaces in SPARING:
                 continue  # the first may not have started yet
             last = max(r.create.until for r in burst)
             idle, gated = self.idle_fact(burst), gated_fact(burst)

@@ -43,7 +43,11 @@ def _bounded(how: str) -> Ways:
         late = u.at - max(r.at, u.sent) >= RELEASE_S
         return bool(r.run == u.run and r.status in ENDED and u.how.split(" ")[-1] == how and late)
 
-    return (("read unreleased", condition),)
+    def kept(_: Witness, r: Any, u: Any) -> bool:
+        late = u.waited >= RELEASE_S and r.at + u.waited <= u.at
+        return bool(r.run == u.run and r.status in ENDED and u.how.split(" ")[-1] == how and late)
+
+    return (("read unreleased", condition), ("read kept", kept))
 
 
 def _stopped(i: Any, call: Any) -> bool:

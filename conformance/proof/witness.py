@@ -11,6 +11,7 @@ from types import SimpleNamespace as Given
 from typing import Any
 
 from conformance.history import Call, Record, Remark, Told
+from conformance.programs import SPARING
 from conformance.proof.reads import Reads
 from conformance.proof.records import (
     CANCELS,
@@ -77,6 +78,16 @@ class Witness(Threads, Requests, Reads):
         if got.get("end") != "held" and not (call.status is None and call.error == "NotReleased"):
             return None
         return {**said, "sent": call.sent, "at": call.received}, [call.n]
+
+    def derive_kept(self, g: Given, cited: Cited) -> Derived:
+        (call, said, _), r = self._client(g, cited[0]), cited[-1]
+        if not isinstance(r, Remark) or r.kind != "release-waited" or r.detail["tag"] != call.tag or r.detail["told"]:
+            return None
+        waited = float(r.detail["waited"])
+        meanwhile = call.sent <= r.at - waited and (call.received is None or call.received > r.at)
+        if waited < float(r.detail["deadline"]) or not meanwhile:
+            return None
+        return {**said, "sent": call.sent, "at": r.at, "waited": waited}, [call.n, r.n]
 
     def derive_got(self, g: Given, cited: Cited) -> Derived:
         call, said, got = self._client(g, cited[0])
@@ -239,7 +250,7 @@ class Witness(Threads, Requests, Reads):
             for t, c in self.others(g.run, g.over).items()
             if not self.refused(t) and c.sent < create.until and not self.ended_before(t, create.sent)
         ]
-        next_up = not before and self.displaces != "executing"
+        next_up = not before and self.displaces not in SPARING
         return self.derive_inflight(g, cited) if g.op == "create" and (executing or next_up) else None
 
     def derive_beside(self, g: Given, cited: Cited) -> Derived:

@@ -118,6 +118,9 @@ def _bounded(how: How) -> Oracle:
                 if client.held and late >= RELEASE_S:
                     observed = f"held for {late:.1f} s after {run.tag} was read as {ended.status}"
                     yield Violation("released", observed, (run.read_fact(ended), client.unreleased_fact()))
+                elif (kept := client.kept_fact(ended.call.until)) is not None:
+                    observed = f"held for more than {RELEASE_S:g} s after {run.tag} was read as {ended.status}"
+                    yield Violation("released", observed, (run.read_fact(ended), kept))
                 elif not client.held and run.displacements:
                     yield Exercised(overlap=any(d.must for d in run.displacements))
 

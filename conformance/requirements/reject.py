@@ -47,7 +47,7 @@ def refused_while_inflight(thread: Thread) -> Iterator[Judgement]:
     MUST,
     "The refusal is 409 Conflict (or the dialect's code), with a body that says why.",
     source='S0 "Raises 409 Conflict if a run is already active", S2; measured: some servers answer 422',
-    exercised_by=BUSY,
+    exercised_by=(*BUSY, "same-wait", "same-stream"),
     breaks="another status, or an empty body, so that clients cannot tell a conflict from a mistake of theirs",
     advice="answer 409 with a JSON body whose detail names the active run; if 422 is on purpose, say so with --dialect",
 )

@@ -12,6 +12,8 @@ from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread, Th
 
 from .registry import Defective, defect
 
+MOST_MET = 2
+
 
 @defect(must_fail=["reject.conflict", "history.explainable"], may_fail=["reject.no-effect", "reject.one-winner"])
 class RejectLooksAtTheNewest(Defective):
@@ -21,6 +23,15 @@ class RejectLooksAtTheNewest(Defective):
         if spec.strategy is Strategy.REJECT and thread.runs and not tuple(thread.runs)[-1].inflight:
             return self.carry_out(Accepted(), thread, spec)
         return await super().create(thread, spec)
+
+
+@defect(must_fail=["reject.conflict", "history.explainable"], may_fail=["reject.no-effect", "reject.one-winner"])
+class RejectMeetsOneOrTwo(Defective):
+    """A reject is refused because of one or two inflight runs, and accepted behind a longer queue."""
+
+    def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
+        many = strategy is Strategy.REJECT and len(inflight) > MOST_MET
+        return Accepted() if many else super().admit(strategy, inflight)
 
 
 @defect(

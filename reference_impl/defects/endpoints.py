@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator
 
+from reference_impl.errors import Conflict
 from reference_impl.multitask import Attending, Endpoint, Failure
 from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread
 from reference_impl.streams import Event, EventLog
@@ -71,6 +72,17 @@ class StreamIgnoresTheStrategy(_IgnoresTheStrategy):
     endpoint: Endpoint = "stream"
 
 
+@defect(must_fail=["reject.code"])
+class RefusalOfAStreamWithoutReason(Defective):
+    """Who asks for a stream and is refused gets an empty body, as if it were a stream without events."""
+
+    async def accept(self, thread: Thread, spec: RunSpec, endpoint: Endpoint) -> Run:
+        try:
+            return await super().accept(thread, spec, endpoint)
+        except Conflict as e:
+            raise Conflict(str(e), empty=endpoint == "stream") from e
+
+
 class _Held(EventLog):
     """A run's events for a client that nobody lets go when the run is stopped by others."""
 
@@ -90,11 +102,21 @@ class _Held(EventLog):
         await self.wait_closed()
 
 
+class _HeldWhileBusy(_Held):
+    """A run's events for a client that is let go when nothing is inflight on the whole thread."""
+
+    async def wait_closed(self) -> None:
+        await self._run.events.wait_closed()
+        while inflight := self._run.thread.inflight():
+            await inflight[0].events.wait_closed()
+
+
 class _HoldsItsClients(Defective):
     held: tuple[Attending, ...]
+    by: type[_Held] = _Held
 
     def events_of(self, run: Run, how: Attending) -> EventLog:
-        return _Held(run) if how in self.held else super().events_of(run, how)
+        return self.by(run) if how in self.held else super().events_of(run, how)
 
 
 @defect(must_fail=["endpoint.bounded.wait"])
@@ -109,6 +131,14 @@ class JoinIsNeverReleased(_HoldsItsClients):
     """Who joins a run is held for ever when others stop the run."""
 
     held: tuple[Attending, ...] = ("join",)
+
+
+@defect(must_fail=["endpoint.bounded.join"])
+class JoinWaitsForTheThread(_HoldsItsClients):
+    """Who joins a run is let go when the whole thread is idle: what displaced the run goes first."""
+
+    held: tuple[Attending, ...] = ("join",)
+    by: type[_Held] = _HeldWhileBusy
 
 
 @defect(must_fail=["endpoint.bounded.stream"])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reference_impl.errors import ApiError, Conflict
-from reference_impl.multitask import DELETED, Accepted, Admission, Ending, Failure
+from reference_impl.multitask import DELETED, Accepted, Admission, Ending, Failure, admit
 from reference_impl.storage import Run, RunSpec, RunStatus, Storage, Strategy, Thread, ThreadStatus
 
 from .bad_input import Misreads
@@ -66,6 +66,14 @@ class DisplacesOnlyTheExecuting(DisplacesOnlyTheFirst):
 
     def displaced(self, inflight: Sequence[Run]) -> Sequence[Run]:
         return [run for run in inflight if run.status is RunStatus.RUNNING]
+
+
+@variant
+class OnlyRollbacksSpareWhatWaits(DisplacesOnlyTheExecuting):
+    """A rollback stops the run that executes, an interrupt those that wait, too."""
+
+    def admit(self, strategy: Strategy, inflight: Sequence[Run]) -> Admission:
+        return super().admit(strategy, inflight) if strategy is Strategy.ROLLBACK else admit(strategy, inflight)
 
 
 @variant

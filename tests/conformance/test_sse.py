@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from conformance.execution.answers import channels
@@ -45,3 +46,13 @@ async def test_a_state_that_cannot_be_read_is_no_state() -> None:
     got.take(b"data: x\n")
     assert got.kept("answered")["events"] == [["metadata", "r"], ["unreadable values"], ["error"]]
     assert got.tells
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_refusal_is_no_stream_and_says_what_its_body_says(streams: bool) -> None:
+    got = Got(Recorder(Redactor()), streams, channels)
+    got.head(httpx.Response(409))
+    got.take(b'{"detail": ')
+    got.take(b'"busy"}')
+    assert got.answer == {"detail": "busy"}
+    assert got.kept("answered")["events"] == []
