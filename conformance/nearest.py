@@ -148,7 +148,7 @@ def _judged(history: History, id: str, n: int) -> _Said | None:
             if name == EXPLAINABLE or requirement.level not in (Level.MUST, Level.SHOULD):
                 continue
             try:
-                judgements = list(requirement.oracle(thread)) if requirement.special or not thread.special else []
+                judgements = list(requirement.oracle(thread)) if requirement.judges(thread) else []
             except Exception:
                 return None
             for said in judgements:

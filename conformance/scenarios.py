@@ -303,6 +303,13 @@ def scheduled_queued() -> Program:
     return begun.until_ended("A", "Q", "S", needed=False)
 
 
+def scheduled_busy() -> Program:
+    """A scheduled run that is due while another one executes: it waits."""
+    begun = program("scheduled-busy").create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g")
+    begun = begun.schedule("S", "enqueue", SOON, add(), emit()).until_steady(1.5 * SOON).read().open("g")
+    return begun.until_ended("A", "S", needed=False)
+
+
 def asked(strategy: Strategy | None) -> Program:
     """A thread waits at a question: a new run comes, or (None) an answer."""
     begun = program(_name("asked", strategy or "answered"), "asked")
@@ -535,7 +542,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
         zombie(a, how, effects) for a in DISPLACING for how in ("swallows", "blocks") for effects in (False, True)
     ]
     programs += [zombie_last(a) for a in DISPLACING]
-    programs += [scheduled_idle(), *(scheduled_displacing(a) for a in DISPLACING), scheduled_queued()]
+    programs += [scheduled_idle(), *(scheduled_displacing(a) for a in DISPLACING), scheduled_queued(), scheduled_busy()]
     programs += [webhook_ended(failed, trial) for failed in (False, True) for trial in range(FEW)]
     programs += [webhook_by("wait"), webhook_by("stream")]
     programs += [webhook_displaced("enqueue"), *(webhook_displaced(strategy) for strategy in DISPLACING)]

@@ -61,7 +61,7 @@ def judge(history: History, only: Iterable[str] | None = None) -> dict[str, Judg
     judged: dict[str, Judged] = {}
     for id in REGISTRY if only is None else only:
         try:
-            own = [t for t in facts.threads.values() if REGISTRY[id].special or not t.special]
+            own = [t for t in facts.threads.values() if REGISTRY[id].judges(t)]
             oracle = _oracle(REGISTRY[id], facts.unprobed)
             found = [j for thread in own for j in oracle(thread)] if oracle is not None else []
             unproven = {j: why for j in found if isinstance(j, Violation) and (why := proves.lacks(id, j))}

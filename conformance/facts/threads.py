@@ -61,9 +61,13 @@ class Thread:
     @cached_property
     def special(self) -> bool:
         """Whether runs are scheduled on it, or ask people: what is demanded of others does not hold for these."""
-        requests = [run.create.request for run in self.runs.values()]
+        return self.asks or any("after" in run.create.request for run in self.runs.values())
+
+    @cached_property
+    def asks(self) -> bool:
+        """Whether runs ask people, or bring their answers."""
         asks = any(step["op"] == "ask" for run in self.runs.values() for step in run.script)
-        return asks or any({"after", "answers"} & request.keys() for request in requests)
+        return asks or any("answers" in run.create.request for run in self.runs.values())
 
     @property
     def settled(self) -> bool:

@@ -114,7 +114,12 @@ class Requirement:
     breaks: str  # how servers break it
     advice: str  # what the user can do about it
     special: bool = False  # it also judges threads with scheduled runs and with questions to people
+    scheduled: bool = False  # it also judges threads with scheduled runs
     by_reads: ByReads | None = None  # None: nothing can be said of it without the probe
+
+    def judges(self, thread: Thread) -> bool:
+        """Whether what it demands is defined on this thread."""
+        return self.special or not thread.special or (self.scheduled and not thread.asks)
 
 
 def without_history(thread: Thread, whole: bool = False) -> Iterator[Judgement]:
@@ -138,6 +143,7 @@ def requirement(
     breaks: str,
     advice: str,
     special: bool = False,
+    scheduled: bool = False,
 ) -> Callable[[Oracle], Oracle]:
     """Register the decorated oracle as the judge of a requirement."""
 
@@ -145,7 +151,8 @@ def requirement(
         if id in REGISTRY:
             raise ValueError(f"requirement {id} stands in two places")
         exercises = tuple(e if isinstance(e, Exercise) else Exercise(e) for e in exercised_by)
-        REGISTRY[id] = Requirement(id, level, statement, source, oracle, exercises, breaks, advice, special)
+        about = (id, level, statement, source, oracle, exercises, breaks, advice)
+        REGISTRY[id] = Requirement(*about, special, scheduled)
         return oracle
 
     return register

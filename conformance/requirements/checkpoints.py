@@ -145,6 +145,7 @@ def _writer(thread: Thread, checkpoint: dict[str, Any], by_id: dict[str, Any]) -
     exercised_by=EXERCISES,
     breaks="a displaced run and its successor both write on the same parent",
     advice="refuse a checkpoint whose parent has a child already, unless the client asked for a fork",
+    scheduled=True,
 )
 def one_chain(thread: Thread) -> Iterator[Judgement]:
     """Looks for two checkpoints with one parent."""

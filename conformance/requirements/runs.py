@@ -225,9 +225,15 @@ def _back_to_pending(run: Run) -> tuple[Fact, ...] | None:
     MUST,
     "`success` only for a run that reached its end, `error` for one whose node raised.",
     source="the SDK's statuses",
-    exercised_by=("enqueue-running", "enqueue-failed", "queue-behind-failure"),
+    exercised_by=(
+        "enqueue-running",
+        "enqueue-failed",
+        "queue-behind-failure",
+        *(Exercise(family, 0) for family in ("scheduled-idle", "scheduled-queued", "scheduled-busy")),
+    ),
     breaks="every end of the worker's loop is stored as success, or success is stored when the run is claimed",
     advice="store the status from the execution's outcome, after its last checkpoint",
+    scheduled=True,
 )
 def status_truthful(thread: Thread) -> Iterator[Judgement]:
     """Compares statuses with what the probe announced."""

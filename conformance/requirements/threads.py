@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conformance.facts import GONE, INFLIGHT, Entry, Fact, Run, Thread, fact, show_log, shown
-from conformance.requirements.base import MUST, Exercised, Judgement, Violation, requirement
+from conformance.requirements.base import MUST, Exercise, Exercised, Judgement, Violation, requirement
 
 
 @requirement(
@@ -14,9 +14,10 @@ from conformance.requirements.base import MUST, Exercised, Judgement, Violation,
     MUST,
     "Two runs of one thread never execute at once, unless the earlier is displaced, cancelled, deleted or terminal.",
     source='S2 "two concurrent runs racing on the same checkpoint"',
-    exercised_by=("enqueue-running", "burst-enqueue-idle", "queue"),
+    exercised_by=("enqueue-running", "burst-enqueue-idle", "queue", Exercise("scheduled-busy", 0)),
     breaks="no serialisation by thread, or one that two workers do not share",
     advice="claim a run only where no other run of its thread executes, in the transaction that claims it",
+    scheduled=True,
 )
 def one_at_a_time(thread: Thread) -> Iterator[Judgement]:
     """By cause: Y entered a superstep while a gate held X in one. By intervals: on one clock."""
@@ -104,6 +105,7 @@ def _by_clock(x: Run, y: Run) -> Overlap | None:
     exercised_by=("enqueue-running", "interrupt-running", "rollback-earlier", "burst-enqueue-idle", "enqueue-failed"),
     breaks="two runs read the same checkpoint and both write; the last write wins",
     advice="serialise runs by thread, and refuse a checkpoint whose parent is not the head",
+    scheduled=True,
 )
 def no_lost_update(thread: Thread) -> Iterator[Judgement]:
     """Judges the settled log, the counter, and what each run in the log had found."""
