@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from conformance.displacing import spares
 from conformance.facts import NEVER
 from conformance.foresight import Foresight
 from conformance.known import BY_ITSELF, ENDS, MANY
@@ -37,7 +38,6 @@ from conformance.observed import (
     Stopped,
     Writes,
 )
-from conformance.programs import SPARING
 
 Verdict = Literal["explained", "impossible", "gave up"]
 BUDGET = 10_000  # configurations that a search looks at before it gives up
@@ -273,7 +273,7 @@ class Search(Foresight):
             elif fate is not None:  # by itself
                 if run.owed:
                     return False
-                owes = run.status == "running" or self.model.displaces not in SPARING
+                owes = run.status == "running" or not spares(self.model.displaces, None)
                 if first and owes and fate in BY_ITSELF and self._any_to_come(e, done, ends.must):
                     return False
             if not run.owed and self._any_to_come(e, done, self._never_free.get(run.tag, ())):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
-from conformance.programs import Displaces
+from conformance.displacing import Displaces
 
 SCHEMA = 1
 OWN_GRAPH = "double-text"

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from conformance.displacing import Displaces, spares, takes_all
 from conformance.lineage import Lineage
-from conformance.programs import SPARING, Displaces, Step, Strategy
+from conformance.programs import Step, Strategy
 
 Kind = Literal["interrupt", "rollback", "delete"]
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted", "gone"]
@@ -125,13 +126,14 @@ class Model:
         Owed is only what cannot have ended by itself (must-displace); the others may as well go on.
         """
         inflight = [r for r in state.runs if r.inflight]
+        spared = spares(self.displaces, kind)
         stuck = False  # the thread is held: what waits behind a held run cannot have ended either
         for i, run in enumerate(inflight):
             stuck = stuck or run.tag in held
-            if i > 0 and self.displaces == "executing":
+            if i > 0 and spared:
                 break
-            first = i == 0 and (run.status == "running" or self.displaces not in SPARING)
-            state = state.having(_marked(run, kind, stuck and (first or self.displaces == "all")))
+            first = i == 0 and (run.status == "running" or not spared)
+            state = state.having(_marked(run, kind, stuck and (first or takes_all(self.displaces, kind))))
         return state._replace(disturbed=state.disturbed or bool(inflight))
 
     def cancel(self, state: State, tag: str, kind: Kind, held: Container[str]) -> Iterator[State]:

@@ -13,11 +13,6 @@ from typing import Any, ClassVar, Literal
 Strategy = Literal["reject", "enqueue", "interrupt", "rollback"]
 STRATEGIES: tuple[Strategy, ...] = ("reject", "enqueue", "interrupt", "rollback")
 Action = Literal["interrupt", "rollback"]
-Displaces = Literal["any", "all", "executing", "mixed"]
-"""What a displacing create does to runs that only wait (displaced.pending): ``any`` of both, as far as is known; it
-displaces ``all``, or only the ``executing`` one; ``mixed``: an interrupt the one, a rollback the other."""
-SPARING = frozenset({"executing", "mixed"})
-"""Where nothing is owed to a run that has not started, even if it is the next."""
 Endpoint = Literal["runs", "wait", "stream"]
 Missing = Literal["create", "refuse"]
 Fault = Literal["dropped", "lost", "late"]

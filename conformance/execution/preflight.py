@@ -13,13 +13,14 @@ import anyio
 import httpx
 
 from conformance.dialects import Dialect
+from conformance.displacing import Displaces, by_each
 from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution, TargetLost, clean_up
 from conformance.execution.hello import Heard, Hello
 from conformance.execution.listener import Listener
 from conformance.execution.session import Bounds, Session
 from conformance.history import Call, GateOpened, History, Told
-from conformance.programs import Action, Displaces, Program, emit, gate, program
+from conformance.programs import Action, Program, emit, gate, program
 
 SAMPLES = 3
 SLOW_S = 0.5  # where a request takes longer, one calibration must do, and slots are not counted
@@ -330,7 +331,7 @@ async def _learn_displaced(session: Session) -> Displaces:
     executes, nothing is owed to a run that is first in the queue, and has not started yet."""
     if session.transport == "stream":
         return "any"  # no gate holds a run until it is displaced
-    seen: set[Displaces] = set()
+    seen: dict[str, bool] = {}
     actions: tuple[Action, ...] = ("interrupt", "rollback")
     for action in actions:
         history = await Execution(session, _displacing(action)).run(anyio.CapacityLimiter(1))
@@ -338,8 +339,8 @@ async def _learn_displaced(session: Session) -> Displaces:
         ends = {c.tag: c.answer["status"] for c in reads if c.ok and not c.error}
         ends |= {c.tag: "gone" for c in reads if c.status == 404}
         if ends.get("A") in ("interrupted", "gone"):
-            seen.add("executing" if ends.get("Q") == "success" else "all")
-    return "mixed" if len(seen) > 1 else next(iter(seen), "any")
+            seen[action] = ends.get("Q") != "success"
+    return by_each(seen)
 
 
 def _displacing(action: Action) -> Program:

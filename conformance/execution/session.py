@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from conformance.dialects import Dialect
+from conformance.displacing import Displaces
 from conformance.execution.burst import Fire, volley
 from conformance.execution.client import Client
 from conformance.execution.listener import Listener
-from conformance.programs import Displaces
 
 Transport = Literal["callback", "store", "stream", "none"]  # none: no probe, the user's own graph
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from conformance.displacing import spares
 from conformance.facts.claims import Fact, fact
 from conformance.facts.words import (
     CANCELS,
@@ -32,7 +33,6 @@ from conformance.facts.words import (
     unsure,
 )
 from conformance.history import Call, Told
-from conformance.programs import SPARING
 
 if TYPE_CHECKING:
     from conformance.facts.threads import Thread
@@ -256,7 +256,8 @@ class Run:
         if call.op == "create" and (call.request.get("strategy") is None or self.queued_at(call)):
             return None
         executes = any(r.kind == "enter" and r.at <= call.sent for r in self.told)
-        if call.op == "create" and self.thread.facts.displaces in SPARING and not executes:
+        spared = call.op == "create" and spares(self.thread.facts.displaces, call.request["strategy"])
+        if spared and not executes:
             return None
         return self._held_over(call, [d.call for d in all_of_them], "foremost" if call.op == "create" else "inflight")
 

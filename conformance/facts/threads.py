@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from conformance.displacing import spares
 from conformance.facts.claims import Fact, fact
 from conformance.facts.runs import Instant, Run, precedes
 from conformance.facts.words import (
@@ -22,7 +23,6 @@ from conformance.facts.words import (
     shown,
 )
 from conformance.history import OLDER, WITHOUT_PROBE, Call, Epilogue, GateOpened, History, Remark, Told
-from conformance.programs import SPARING
 
 LEFT_IN = {
     "list_runs": "the list of runs",
@@ -411,7 +411,7 @@ class Thread:
         for burst in self.bursts():
             if len(burst) < 2 or any(r.strategy != strategy or not r.accepted for r in burst):
                 continue
-            if self.facts.displaces in SPARING:
+            if spares(self.facts.displaces, strategy):
                 continue  # the first may not have started yet
             last = max(r.create.until for r in burst)
             idle, gated = self.idle_fact(burst), gated_fact(burst)

@@ -14,6 +14,7 @@ import anyio
 from conformance.config import Options
 from conformance.court import court
 from conformance.dialects import Dialect, under
+from conformance.displacing import Displaces
 from conformance.execution.burst import Fire, volley
 from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution, TargetLost, clean_up
@@ -24,7 +25,7 @@ from conformance.fuzz.coverage import Cell, cells
 from conformance.fuzz.findings import Finding, Sighting, sightings
 from conformance.fuzz.grammar import alone
 from conformance.history import Call, History, Remark
-from conformance.programs import Displaces, Program
+from conformance.programs import Program
 from conformance.requirements import REGISTRY
 from conformance.requirements.base import Exercised, Level, Undecided
 from conformance.verdicts import EXPLAINABLE, Judged

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.programs import SPARING
 from conformance.proof import premises_of_calls, premises_of_endpoints, premises_of_reads
 from conformance.proof.records import INFLIGHT, ended_otherwise
 from conformance.proof.requests import BAD_INPUT
@@ -87,7 +86,7 @@ def _undisplaced(strategy: str) -> tuple[str, Condition]:
         same = tuple(runs) == tuple(f.run for f in finals) == gated.runs == idle.besides
         right = all(c.strategy == strategy and w.accepted(c.run) for c in creates)
         held = gated.until >= max(c.at for c in creates) and all(f.status == "success" for f in finals)
-        owed = w.displaces not in SPARING
+        owed = not w.spares(strategy)
         return len(runs) > 1 and _burst(w, runs) and same and right and held and owed
 
     return "answered+ final+ gated idle", condition

@@ -67,6 +67,11 @@ class Records:
 
     # --- creates and scripts -----------------------------------------------------------------------
 
+    def spares(self, strategy: str | None) -> bool:
+        """Whether a create of this strategy (None: of some) may leave alone what has not started."""
+        by_each = self.displaces.endswith("-all") and self.displaces != f"{strategy}-all"
+        return self.displaces == "executing" or by_each
+
     def of_thread(self, thread: str) -> list[Call]:
         return [c for c in self.calls if c.thread == thread]
 

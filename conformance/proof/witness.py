@@ -11,7 +11,6 @@ from types import SimpleNamespace as Given
 from typing import Any
 
 from conformance.history import Call, Record, Remark, Told
-from conformance.programs import SPARING
 from conformance.proof.reads import Reads
 from conformance.proof.records import (
     CANCELS,
@@ -85,7 +84,7 @@ class Witness(Threads, Requests, Reads):
             return None
         waited = float(r.detail["waited"])
         meanwhile = call.sent <= r.at - waited and (call.received is None or call.received > r.at)
-        if waited < float(r.detail["deadline"]) or not meanwhile:
+        if waited < float(r.detail["deadline"]) or not meanwhile or not (call.status is None or call.ok):
             return None
         return {**said, "sent": call.sent, "at": r.at, "waited": waited}, [call.n, r.n]
 
@@ -250,7 +249,7 @@ class Witness(Threads, Requests, Reads):
             for t, c in self.others(g.run, g.over).items()
             if not self.refused(t) and c.sent < create.until and not self.ended_before(t, create.sent)
         ]
-        next_up = not before and self.displaces not in SPARING
+        next_up = not before and not self.spares(over.request.get("strategy"))
         return self.derive_inflight(g, cited) if g.op == "create" and (executing or next_up) else None
 
     def derive_beside(self, g: Given, cited: Cited) -> Derived:

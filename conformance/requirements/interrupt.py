@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from conformance.displacing import spares
 from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Run, Thread, fact, show_log, shown, targets
 from conformance.history import Call
 from conformance.requirements.base import (
@@ -23,9 +24,9 @@ from conformance.requirements.enqueue import accepted_whatever, under_fact
 RUNNING = ("interrupt-running",)
 
 
-def spared(thread: Thread) -> Iterator[Judgement]:
+def spared(thread: Thread, kind: str) -> Iterator[Judgement]:
     """Runs that have not started, on a target that displaces only those that execute: displaced.pending."""
-    if thread.facts.displaces == "executing":
+    if spares(thread.facts.displaces, kind):
         yield Inapplicable("the target displaces a run only when it executes (displaced.pending)")
 
 
@@ -87,7 +88,7 @@ def status(thread: Thread) -> Iterator[Judgement]:
     for burst, proof in thread.undisplaced_burst("interrupt"):
         names = " and ".join(r.tag for r in burst)
         yield Violation("one of them was displaced and ends interrupted", f"{names} all ended by themselves", proof)
-    yield from spared(thread)
+    yield from spared(thread, "interrupt")
     for run, by, inflight in interrupted(thread):
         final = run.final
         if final is None or final.status in INFLIGHT:

@@ -62,7 +62,7 @@ def deleted(thread: Thread) -> Iterator[Judgement]:
     for burst, proof in thread.undisplaced_burst("rollback"):
         names = " and ".join(r.tag for r in burst)
         yield Violation("one of them was displaced and is deleted", f"{names} all ended by themselves", proof)
-    yield from spared(thread)
+    yield from spared(thread, "rollback")
     for run, by, inflight in rolled_back(thread):
         final = run.final
         if final is None or not thread.settled:

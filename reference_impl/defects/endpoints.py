@@ -110,6 +110,11 @@ class _HeldWhileBusy(_Held):
         while inflight := self._run.thread.inflight():
             await inflight[0].events.wait_closed()
 
+    async def read(self, after: int = 0, *, heartbeat: float | None = None) -> AsyncIterator[Event | None]:
+        async for event in self._run.events.read(after, heartbeat=heartbeat):
+            yield event
+        await self.wait_closed()
+
 
 class _HoldsItsClients(Defective):
     held: tuple[Attending, ...]
@@ -133,19 +138,19 @@ class JoinIsNeverReleased(_HoldsItsClients):
     held: tuple[Attending, ...] = ("join",)
 
 
-@defect(must_fail=["endpoint.bounded.join"])
-class JoinWaitsForTheThread(_HoldsItsClients):
-    """Who joins a run is let go when the whole thread is idle: what displaced the run goes first."""
-
-    held: tuple[Attending, ...] = ("join",)
-    by: type[_Held] = _HeldWhileBusy
-
-
 @defect(must_fail=["endpoint.bounded.stream"])
 class StreamIsNeverReleased(_HoldsItsClients):
     """Streams of a run that others stop never end."""
 
     held: tuple[Attending, ...] = ("stream", "join-stream")
+
+
+@defect(must_fail=["endpoint.bounded.wait", "endpoint.bounded.join", "endpoint.bounded.stream"])
+class ClientsWaitForTheThread(_HoldsItsClients):
+    """Who stays with a run is let go when the whole thread is idle: what displaced the run goes first."""
+
+    held: tuple[Attending, ...] = ("wait", "join", "stream", "join-stream")
+    by: type[_Held] = _HeldWhileBusy
 
 
 @defect(must_fail=["endpoint.tells"])

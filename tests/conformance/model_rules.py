@@ -231,14 +231,16 @@ def check_displaced(world: World, unended: list[Any], old: Any, now: Any, kind: 
     """displaced.pending: the first is displaced, the others by dialect; owed only where it cannot have ended."""
     same = old._replace(mark=now.mark, owed=now.owed) == now
     claim(same, "a displacing create only marks", old, now)
-    if old not in unended or (world.displaces == "executing" and old is not unended[0]):
+    everything = world.displaces in ("all", f"{kind}-all")
+    spared = world.displaces not in ("any", "all") and not everything
+    if old not in unended or (spared and old is not unended[0]):
         claim(now == old, "run.terminal-is-final", old, now)
         return
     at = unended.index(old)
     claim(now.mark == old.mark | {kind}, f"{kind}.status", old, now)
     stuck = any(r.tag in held for r in unended[: at + 1])
-    first = at == 0 and (old.status == "running" or world.displaces != "executing")
-    owed = stuck and (first or world.displaces == "all")
+    first = at == 0 and (old.status == "running" or not spared)
+    owed = stuck and (first or everything)
     claim(now.owed == (old.owed or owed), f"{kind}.status", old, now, held)
 
 
@@ -441,6 +443,9 @@ def check_shows(module: Any) -> None:
         claim(model.shows(state, shown, frozenset(), written) == legal, "run.terminal-is-final", written)
 
 
+DISPLACES = ("any", "all", "executing", "interrupt-all", "rollback-all")
+
+
 def check_marks(module: Any) -> None:
     """Which runs a displacing call marks, in every dialect, whatever is held."""
     scripts = {tag: [emit()] for tag in "ABCDE"}
@@ -448,7 +453,7 @@ def check_marks(module: Any) -> None:
     over = module.Run("A", "interrupted", steps=0, began=begun)
     running = module.Run("B", "running", began=begun)
     waiting = (module.Run("C"), module.Run("D", "pending", frozenset({"interrupt"}), True))
-    for displaces, executing in itertools.product(("any", "all", "executing"), ((running,), ())):
+    for displaces, executing in itertools.product(DISPLACES, ((running,), ())):
         runs = (over, *executing, *waiting)
         state = module.State(runs, begun.extend("B", 0, 0) if executing else begun, True)
         model = module.Model(scripts, "", displaces)

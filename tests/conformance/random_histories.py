@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from conformance.displacing import Displaces
 from conformance.facts import NEVER
 from conformance.model import Found, Kind, Model, Move, State
 from conformance.observed import (
@@ -28,7 +29,7 @@ from conformance.observed import (
     Stopped,
     Writes,
 )
-from conformance.programs import Displaces, Step, Strategy, add, emit, fail, note
+from conformance.programs import Step, Strategy, add, emit, fail, note
 
 STATUSES = ("pending", "running", "success", "error", "timeout", "interrupted", "gone")
 PAGE = 10  # runs in a list
@@ -94,7 +95,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         names = [f"R{i}" for i in range(self.shape.calls)]
-        displaces: Displaces = self.rng.choice(("any", "any", "all", "executing"))
+        displaces: Displaces = self.rng.choice(("any", "any", "all", "executing", "interrupt-all", "rollback-all"))
         self.model = Model({name: script(self.rng, self.shape.steps) for name in names}, displaces=displaces)
         self.state = self.model.initial
         self.names = iter(names)

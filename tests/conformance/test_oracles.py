@@ -210,6 +210,7 @@ c1      |create B1 <kind> in burst ─200
 harness |                                                    open b  settled  get B0 ─<first>  get B1 ─success
 """
 
+INTERRUPT_ALL = 'target: {"displaces": "interrupt-all"}\n'
 EXECUTING = 'target: {"displaces": "executing"}\n'
 """A target that displaces a run only when it executes: none of a burst need have started when the others came."""
 
@@ -570,6 +571,7 @@ LEGAL: list[tuple[str, str, int]] = [
     ("interrupt.status", EXECUTING + filled(HELD_BURST, kind="interrupt", first="success"), 0),
     ("history.explainable", EXECUTING + filled(HELD_BURST, kind="interrupt", first="success"), 1),
     ("rollback.deleted", EXECUTING + filled(HELD_BURST, kind="rollback", first="success"), 0),
+    ("rollback.deleted", INTERRUPT_ALL + filled(HELD_BURST, kind="rollback", first="success"), 0),
     ("run.terminal-is-final", LATE.replace("z < c1 A0 A1", "z < c2 A0 B0 of B source update"), 0),
     ("interrupt.keeps-progress", INTERRUPTED, 1),
     ("interrupt.builds-on", INTERRUPTED, 1),
@@ -636,6 +638,11 @@ LEGAL: list[tuple[str, str, int]] = [
     *bad_input_drawings.LEGAL,
     *drawings_of_endpoints.LEGAL,
 ]
+
+
+def test_rollbacks_that_spare_what_waits_excuse_no_interrupt() -> None:
+    violations, _ = said(INTERRUPT_ALL + filled(HELD_BURST, kind="interrupt", first="success"), "interrupt.status")
+    assert [v.observed for v in violations] == ["B0 and B1 all ended by themselves"]
 
 
 @pytest.mark.parametrize(("id", "text", "exercised"), LEGAL, ids=named)

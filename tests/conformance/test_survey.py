@@ -15,7 +15,12 @@ from conformance.programs import gate, program
 
 
 @pytest.mark.parametrize(
-    ("arguments", "seen"), [((), "all"), (("--defect", "displaces-only-the-executing"), "executing")]
+    ("arguments", "seen"),
+    [
+        ((), "all"),
+        (("--defect", "displaces-only-the-executing"), "executing"),
+        (("--defect", "only-rollbacks-spare-what-waits"), "interrupt-all"),
+    ],
 )
 def test_whether_runs_that_wait_are_displaced_is_known_here_and_to_whoever_is_told(
     arguments: tuple[str, ...], seen: str
