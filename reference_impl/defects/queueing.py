@@ -168,6 +168,7 @@ class StuckPending(Defective):
         "run.terminal-is-final",
         "run.final-when-read",
         "thread.no-lost-update",
+        "thread.busy-iff-inflight",
         "checkpoint.lineage",
     ],
 )

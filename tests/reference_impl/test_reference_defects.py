@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -48,7 +48,11 @@ ELSEWHERE = ("delete.", "webhook.", "state.", "thread.not-starved")
 """What the scenarios here do not do, nor what shows the defects of ``ALONE``; the kill matrix does, for all."""
 ALONE = {
     "queue-is-read-by-the-page",
+    "refusal-of-a-stream-without-reason",
     "reject-looks-at-the-newest",
+    "reject-meets-one-or-two",
+    "scheduled-runs-are-forgotten",
+    "scheduled-runs-do-not-wait",
     "subgraphs-are-not-stopped",
     "subgraphs-state-is-the-threads",
     "waits-for-a-run-that-never-starts",
@@ -184,7 +188,7 @@ class Witness:
             "metadata": {"tag": tag},
             "multitask_strategy": strategy,
         }
-        posting = asyncio.ensure_future(self.server.http.post(f"/threads/{self.thread}/runs", json=body))
+        posting = later(self.server.http.post(f"/threads/{self.thread}/runs", json=body))
         done, _ = await asyncio.wait([posting], timeout=2)
         if not done:
             self.seen.append(f"{tag}: no answer")
@@ -235,6 +239,13 @@ class Witness:
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.15)  # late deeds
         await self.look()
+
+
+def later(call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """A call that goes on beside the scenario. Where that ends early nobody asks what became of it: the server goes."""
+    task = asyncio.ensure_future(call)
+    task.add_done_callback(lambda t: t.cancelled() or t.exception())
+    return task
 
 
 async def rejecting(w: Witness) -> None:
@@ -322,7 +333,7 @@ async def calling(w: Witness) -> None:
     for action in ("interrupt", "interrupt", "rollback"):
         await cancel("Q", action)
     await cancel("R", "rollback")
-    waiting = asyncio.ensure_future(cancel("A", "rollback", wait="true"))
+    waiting = later(cancel("A", "rollback", wait="true"))
     await asyncio.sleep(0.1)
     w.seen.append(waiting.done())
     w.gate("g").open()
@@ -389,7 +400,7 @@ async def ending(w: Witness) -> None:
     await w.entered("g")
     await w.create("R", "add")
     body = {"assistant_id": "gated", "input": script("W", "add"), "multitask_strategy": "enqueue"}
-    waiting = asyncio.ensure_future(w.server.http.post(f"{path}/wait", json=body))
+    waiting = later(w.server.http.post(f"{path}/wait", json=body))
     for _ in range(100):  # a broken server may never list it
         if len((await w.server.http.get(path)).json()) == 4:
             break
@@ -423,11 +434,11 @@ async def following(w: Witness) -> None:
         await w.create(endpoint, f"gate {endpoint}", "say")
         await w.entered(endpoint)
         run = w.runs[endpoint]
-        clients = [asyncio.ensure_future(http.get(f"{path}/{run}/{how}")) for how in ("join", "stream")]
+        clients = [later(http.get(f"{path}/{run}/{how}")) for how in ("join", "stream")]
         await asyncio.sleep(0.1)
         over = f"over-{endpoint}"
         step = f"gate {w.name}-{over}"
-        posting = asyncio.ensure_future(http.post(f"{path}/{endpoint}", json=body("B", step, "interrupt")))
+        posting = later(http.post(f"{path}/{endpoint}", json=body("B", step, "interrupt")))
         await w.entered(over)
         w.seen.append(await w.server.status(w.thread, run))
         w.gate(endpoint).open()
@@ -439,7 +450,7 @@ async def following(w: Witness) -> None:
         await w.settle()
     await w.create("C", "gate c", "say", "say")
     await w.entered("c")
-    readers = [asyncio.ensure_future(http.get(f"{path}/{w.runs['C']}/stream")) for _ in range(2)]
+    readers = [later(http.get(f"{path}/{w.runs['C']}/stream")) for _ in range(2)]
     await asyncio.sleep(0.1)
     w.seen.append((await http.post("/runs", json=body("S", "say", "enqueue"))).status_code)
     w.seen.append(await w.server.status(w.thread, w.runs["C"]))
