@@ -66,6 +66,8 @@ class Client:
         """That it was not let go while the harness waited for that in full, from ``since`` on or later; None where it
         was, or may have been."""
         since = max(since, self.call.sent)
+        if (self.call.status or 0) >= 500:  # that it broke says nothing of its run
+            return None
         for remark in self.run.thread.facts.history.of(Remark):
             if remark.kind != "release-waited" or remark.detail["tag"] != self.run.tag or remark.detail["told"]:
                 continue

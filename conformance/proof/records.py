@@ -65,12 +65,12 @@ class Records:
         self.made = {c.thread for c in self.calls if c.op == "create_thread"}
         self.refusal_code = int(history.dialect.get("refusal_code", 409))
 
-    # --- creates and scripts -----------------------------------------------------------------------
-
     def spares(self, strategy: str | None) -> bool:
         """Whether a create of this strategy (None: of some) may leave alone what has not started."""
         by_each = self.displaces.endswith("-all") and self.displaces != f"{strategy}-all"
         return self.displaces == "executing" or by_each
+
+    # --- creates and scripts -----------------------------------------------------------------------
 
     def of_thread(self, thread: str) -> list[Call]:
         return [c for c in self.calls if c.thread == thread]

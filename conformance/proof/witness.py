@@ -84,7 +84,7 @@ class Witness(Threads, Requests, Reads):
             return None
         waited = float(r.detail["waited"])
         meanwhile = call.sent <= r.at - waited and (call.received is None or call.received > r.at)
-        if waited < float(r.detail["deadline"]) or not meanwhile or not (call.status is None or call.ok):
+        if waited < float(r.detail["deadline"]) or not meanwhile or (call.status or 0) >= 500:
             return None
         return {**said, "sent": call.sent, "at": r.at, "waited": waited}, [call.n, r.n]
 

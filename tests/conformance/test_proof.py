@@ -115,6 +115,16 @@ def test_the_stored_violations_take_every_way() -> None:
             assert any(i == id and conformance.proof.fits(pattern, k) for i, k in taken), f"{id}: {pattern}"
 
 
+@pytest.mark.parametrize(("status", "accused"), [(200, True), (404, True), (500, False)])
+def test_who_is_let_go_late_was_held_whatever_it_is_told(status: int, accused: bool) -> None:
+    """404: its run was rolled back meanwhile. 500: the call failed, which says nothing of the release."""
+    path = next(p for p in VIOLATIONS if p.stem == "endpoint.bounded.join-2")
+    history = History.load(path)
+    late = [replace(r, status=status) if isinstance(r, Call) and r.op == "join" else r for r in history.records]
+    said = judge(replace(history, records=tuple(late)), ["endpoint.bounded.join"])["endpoint.bounded.join"]
+    assert (bool(said.violations), said.error) == (accused, None)
+
+
 # --- what looked like a violation and is none -------------------------------------------------------
 
 
