@@ -24,6 +24,7 @@ ENDPOINTS: tuple[Endpoint, ...] = ("runs", "wait", "stream")
 FORMS = (("", False), ("true", True), ("false", False), ("0", False))  # of `wait`, and what they mean
 HELD = (add(), note("A"), gate("g", op="add"), emit())
 TOGETHER_TRIALS = 2
+DUE = 1  # seconds after which a scheduled run is due
 SOON_S = 0.25  # so long a cancel that waits for work is given to answer too early
 
 
@@ -44,6 +45,15 @@ def cancel_pending(action: Action, form: str, wait: bool) -> Program:
     begun = begun.create("Q", "enqueue", gate("q"), add()).create("R", "enqueue", gate("r"), add()).read()
     begun = begun.cancel("Q", action, wait, form).read().open("g").until_ended("A", needed=False)
     return begun.until_inside("R", "r", needed=False).read().open("r").until_ended("R", "Q", needed=False)
+
+
+def cancel_scheduled(action: Action) -> Program:
+    """S is cancelled before it is due, behind A, which is held until S would have been due."""
+    begun = program(f"cancel-scheduled/{action}", "cancel-scheduled")
+    begun = begun.create("A", "enqueue", *HELD, waits=False).until_inside("A", "g")
+    begun = begun.schedule("S", "enqueue", DUE, gate("s"), add()).cancel("S", action).read()
+    begun = begun.until_steady(1.5 * DUE).open("g").until_ended("A", needed=False)
+    return begun.open("s").until_ended("S", needed=False)
 
 
 def cancel_over(action: Action, wait: bool) -> Program:
@@ -120,6 +130,7 @@ def call_programs() -> list[Program]:
     programs = [
         make(a, form, wait) for make in (cancel_running, cancel_pending) for a in ACTIONS for form, wait in FORMS
     ]
+    programs += [cancel_scheduled(a) for a in ACTIONS]
     programs += [cancel_over(a, wait) for a in ACTIONS for wait in (False, True)]
     programs += [cancel_twice(a, b, started) for a in ACTIONS for b in ACTIONS for started in (True, False)]
     programs += [cancel_together(started, trial) for started in (True, False) for trial in range(TOGETHER_TRIALS)]

@@ -92,6 +92,11 @@ class Run:
         return told or any(c.until <= self.create.until for c in self.thread.lists if _names(c, self.tag))
 
     @property
+    def scheduled(self) -> bool:
+        """It was to start only some time after its create."""
+        return self.create.request.get("after") is not None
+
+    @property
     def unknown(self) -> bool:
         """Whether it took effect cannot be told from the answer."""
         status = self.create.status

@@ -61,7 +61,7 @@ class Thread:
     @cached_property
     def special(self) -> bool:
         """Whether runs are scheduled on it, or ask people: what is demanded of others does not hold for these."""
-        return self.asks or any("after" in run.create.request for run in self.runs.values())
+        return self.asks or any(run.scheduled for run in self.runs.values())
 
     @cached_property
     def asks(self) -> bool:

@@ -29,6 +29,7 @@ from conformance.programs import (
     Together,
     Until,
     Update,
+    add,
     ask,
     emit,
 )
@@ -48,6 +49,7 @@ QUEUED: tuple[tuple[int, Shape], ...] = ((2, "held"), (1, "short"))
 ENDING: tuple[tuple[int, Shape], ...] = ((2, "failing"), (1, "short"))
 TWICE: tuple[tuple[int, Fault | None], ...] = ((1, None), (2, "lost"), (1, "dropped"))
 SOON_S = 0.25  # so long a cancel that waits for work is given to answer too early
+OVERDUE_MS = 1500  # after so long a run that was to start in a second is due
 QUEUE = 9  # runs that wait
 
 
@@ -315,6 +317,22 @@ def special(w: Writer, line: Line) -> None:
     w.until("ended", then.tag)
 
 
+def unscheduled(w: Writer, line: Line) -> None:
+    """A scheduled run is cancelled before it is due, on a thread that another run holds for longer."""
+    own, beside = Line("c"), Line("d")
+    if w.full(3) or {own.name, beside.name} & {home.name for home in w.home.values()}:
+        return
+    w.hold(line)
+    holder = w.hold(own, "held")
+    scheduled = w.new(own, "enqueue", "held")
+    slow = w.new(beside, "enqueue", "short", steps=(add(sleep=OVERDUE_MS),))
+    w.moves += [replace(scheduled, after=1), Cancel(scheduled.tag, pick(w.chooser, ACTIONS)), slow]
+    w.until("ended", slow.tag)
+    for tag in filter(None, (holder, scheduled.tag)):
+        w.open(tag)
+        w.until("ended", tag)
+
+
 def sent_twice(w: Writer, line: Line) -> None:
     """A create is sent two times, one after the other or at once, as a client does that has got no answer."""
     if w.full(3):
@@ -370,6 +388,7 @@ SITUATIONS: tuple[Situation, ...] = (
     updated,
     clients,
     special,
+    unscheduled,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from conformance.facts import GONE, INFLIGHT, Displacement, Fact, Kind, Run, Thread, fact, shown, targets
+from conformance.facts import GONE, INFLIGHT, STOPPED, Displacement, Fact, Kind, Run, Thread, fact, shown, targets
 from conformance.facts.clients import RELEASE_S
 from conformance.history import Call
 from conformance.requirements.base import (
@@ -20,7 +20,7 @@ from conformance.requirements.base import (
 from conformance.requirements.interrupt import call_fact, cancel_fact
 from conformance.requirements.rollback import difference
 
-RUNNING, PENDING = "cancel-running", "cancel-pending"
+RUNNING, PENDING, SCHEDULED = "cancel-running", "cancel-pending", "cancel-scheduled"
 PATIENCE_S = 3.0  # a cancel that waits longer than this may as well be answered: a wait may have a bound
 NOT_NOW = frozenset({429, 502, 503, 504})  # answers that say nothing of the call
 NO_SUCH_CALL = frozenset({405, 501})
@@ -40,9 +40,9 @@ def _stopped(thread: Thread, kind: Kind, by: str) -> Iterator[tuple[Run, Displac
 
 
 def _fate(run: Run, by: Displacement, inflight: Fact) -> Problem | None:
-    """It ended otherwise than its cancel says."""
+    """It ended otherwise than its cancel says. Of a scheduled run, it is not said how it is kept, or whether."""
     final = run.final
-    if final is None or final.status in INFLIGHT:
+    if final is None or final.status in INFLIGHT or (run.scheduled and final.status in STOPPED):
         return None
     wanted = "interrupted" if by.kind == "interrupt" else GONE
     if final.status == wanted or (by.kind == "rollback" and not run.thread.settled):
@@ -113,9 +113,10 @@ def _progress(run: Run, by: Displacement, inflight: Fact) -> Problem | None:
     "stays, and a run that only waited never starts.",
     source="the API reference: cancelled runs; the guide: the run record remains, with status interrupted, and the "
     "thread state at the last completed step is preserved",
-    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2)),
+    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2), Exercise(SCHEDULED, 0)),
     breaks="a stop that comes before the run has started is lost, or the whole queue is stopped with the run",
     advice="mark the run in the transaction that accepts the cancel, and look at the mark before a run starts",
+    scheduled=True,
 )
 def interrupt(thread: Thread) -> Iterator[Judgement]:
     """Judges runs that a gate held over an accepted cancel, and those beside them."""
@@ -134,10 +135,11 @@ def interrupt(thread: Thread) -> Iterator[Judgement]:
     "A cancel (rollback) of a running or pending run deletes that run alone, and the thread's state is what it was "
     "before the run started.",
     source='the API reference: "state is reverted to what it was before the run started"',
-    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2)),
+    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2), Exercise(SCHEDULED, 0)),
     breaks="checkpoints are deleted while the run still executes, and the one that it is just writing stays; or the "
     "run is only marked",
     advice="stop the run first; then delete its checkpoints, the input's included",
+    scheduled=True,
 )
 def rollback_reverts(thread: Thread) -> Iterator[Judgement]:
     """As cancel.interrupt; the state is judged by what the next run found and by what is left at the end."""

@@ -70,7 +70,7 @@ def _displacing(thread: Thread, scheduled: Run, due: float) -> Iterator[Judgemen
 
 def _queued(thread: Thread, scheduled: Run, due: float) -> Iterator[Judgement]:
     for other in thread.creates("enqueue"):
-        if other.create.sent < scheduled.create.until or other.create.request.get("after") is not None:
+        if other.create.sent < scheduled.create.until or other.scheduled:
             continue
         began, start = scheduled.enters.get(0), other.enters.get(0)
         if began is None or start is None or began.clock != start.clock:

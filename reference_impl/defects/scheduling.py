@@ -16,6 +16,15 @@ class ScheduledRunsDoNotWait(Defective):
         return next(due, None) or super().next_run(thread)
 
 
+@defect(must_fail=["cancel.interrupt", "cancel.rollback-reverts"])
+class ScheduledRunsCannotBeCancelled(Defective):
+    """A cancel of a run that is not due yet is answered, and forgotten."""
+
+    def cancel(self, run: Run, *, keep_progress: bool) -> None:
+        if not run.scheduled:
+            super().cancel(run, keep_progress=keep_progress)
+
+
 @defect(must_fail=["run.status-truthful"])
 class ScheduledRunsAreForgotten(Defective):
     """When a scheduled run is due it is called a success, and nobody executes it."""

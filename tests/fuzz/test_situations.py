@@ -38,6 +38,7 @@ ABOUT = {  # one of these is exercised, whatever was drawn
     "missing": {"create.if-not-exists"},
     "strayed": {"create.unknown-thread"},
     "special": {"schedule.after-seconds", "hitl.overtaken"},
+    "unscheduled": {"cancel.interrupt", "cancel.rollback-reverts"},
     "refused": {"reject.conflict"},
     "updated": {"state.update-not-lost"},
     "sent_twice": {"history.explainable"},
