@@ -11,10 +11,13 @@ goes on down that old list. It passed B because A was running; A has ended since
 
 import asyncio
 import sys
+import time
 
 from langgraph_sdk import get_client
 
 TRIES = 10
+FIRST_MS = 3000
+LATER_MS = 50  # so much later than A the others end, at the earliest
 
 
 def script(name: str, ms: int) -> dict[str, object]:
@@ -28,13 +31,16 @@ async def main(url: str, workers: int) -> int:
     for _ in range(TRIES):
         thread = (await client.threads.create())["thread_id"]
         others = [(await client.threads.create())["thread_id"] for _ in range(workers - 1)]
-        first = (await client.runs.create(thread, "steps", input=script("A", 2000)))["run_id"]
+        first = (await client.runs.create(thread, "steps", input=script("A", FIRST_MS)))["run_id"]
         async with asyncio.timeout(20):
             while (await client.runs.get(thread, first))["status"] != "running":
                 await asyncio.sleep(0.02)
+        begun = time.monotonic()
         await client.runs.create(thread, "steps", input=script("B", 10), multitask_strategy="enqueue")
-        for other in others:
-            await client.runs.create(other, "steps", input=script("Z", 2200))
+        # Together: a worker that sleeps (up to a second) finds all of them in one list, and C with them.
+        left = FIRST_MS - round((time.monotonic() - begun) * 1000)
+        creates = [client.runs.create(other, "steps", input=script("Z", left + LATER_MS)) for other in others]
+        await asyncio.gather(*creates)
         last = await client.runs.create(thread, "steps", input=script("C", 10), multitask_strategy="enqueue")
         async with asyncio.timeout(60):
             while any(r["status"] in ("pending", "running") for r in await client.runs.list(thread)):
