@@ -10,11 +10,12 @@ import anyio
 
 from conformance.dialects import DIALECTS, SWITCHES, Dialect
 from conformance.execution.client import Address, Client
-from conformance.execution.director import Execution, TargetLost, clean_up
+from conformance.execution.director import Execution
 from conformance.execution.features import Features
 from conformance.execution.hello import TRANSPORTS
 from conformance.execution.listener import Listener, listening
 from conformance.execution.preflight import Surveyed, TargetUnusable, survey
+from conformance.execution.scene import TargetLost, clean_up
 from conformance.execution.session import Bounds, Session, Transport
 from conformance.history import Call, History, Told
 from conformance.programs import Program, emit, gate, program

@@ -19,12 +19,13 @@ from conformance.config import Options, Plan
 from conformance.court import court
 from conformance.dialects import under
 from conformance.execution.client import Address, Client
-from conformance.execution.director import Execution, TargetLost, clean_up, shuffled
+from conformance.execution.director import Execution, shuffled
 from conformance.execution.generated import CannotGenerate, generated_programs
 from conformance.execution.graph_survey import survey_graph
 from conformance.execution.listener import listening
 from conformance.execution.preflight import FEW_SLOTS, survey
 from conformance.execution.requests import Requests
+from conformance.execution.scene import TargetLost, clean_up
 from conformance.execution.session import Session
 from conformance.history import History, Remark
 from conformance.offline import Kept, history_file, middle
@@ -274,7 +275,7 @@ class Check:
             ).save(self.plan.histories)
 
 
-def executed_by(program: Program) -> type[Execution]:
+def executed_by(program: Program) -> type[Requests | Execution]:
     """What executes it: requests that are sent as they stand need no gates, and leave nothing to settle."""
     return Requests if program.sends() else Execution
 

@@ -12,8 +12,8 @@ import httpx
 
 from conformance.dialects import Dialect
 from conformance.execution.client import Client
-from conformance.execution.director import INFLIGHT, clean_up
 from conformance.execution.preflight import Surveyed, TargetUnusable, check_allowed, identify, new_thread
+from conformance.execution.scene import INFLIGHT, clean_up
 from conformance.execution.session import Bounds, Session
 from conformance.history import WITHOUT_PROBE
 

@@ -15,9 +15,10 @@ import httpx
 from conformance.dialects import Dialect
 from conformance.displacing import Displaces, by_each
 from conformance.execution.client import Address, Client
-from conformance.execution.director import Execution, TargetLost, clean_up
+from conformance.execution.director import Execution
 from conformance.execution.hello import Heard, Hello
 from conformance.execution.listener import Listener
+from conformance.execution.scene import TargetLost, clean_up
 from conformance.execution.session import Bounds, Session
 from conformance.history import Call, GateOpened, History, Told
 from conformance.programs import Action, Program, emit, gate, program

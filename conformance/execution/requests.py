@@ -13,8 +13,8 @@ import httpx
 from conformance.bad_input import CREATES, INPUT, STUFFING
 from conformance.execution.answers import RUN_TAG, understand
 from conformance.execution.curl import curl_of, filled
-from conformance.execution.director import CLEANUP_S, INFLIGHT, MOST_PAUSE_S, Execution
 from conformance.execution.redaction import MOST_KEPT
+from conformance.execution.scene import CLEANUP_S, INFLIGHT, MOST_PAUSE_S, Scene
 from conformance.execution.session import Session
 from conformance.facts import DELAYED
 from conformance.history import Call, History
@@ -24,7 +24,7 @@ LARGE = 1 << 20  # characters of a success that are not looked through any more
 OPEN_END = ("wait-run", "stream-run")  # answered when the run is over, if it is accepted
 
 
-class Requests(Execution):
+class Requests(Scene):
     """One program whose moves are requests: each on a thread of its own, or on none."""
 
     def __init__(self, session: Session, program: Program) -> None:

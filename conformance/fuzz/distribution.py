@@ -19,8 +19,8 @@ import anyio.to_thread
 
 from conformance.config import BadOption
 from conformance.court import CourtFailed
-from conformance.execution.director import TargetLost
 from conformance.execution.preflight import MOST_SLOTS, count_slots
+from conformance.execution.scene import TargetLost
 from conformance.fuzz.campaign import Campaign, Note, Progress
 from conformance.fuzz.corpus import Corpus
 from conformance.fuzz.findings import sightings

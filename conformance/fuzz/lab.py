@@ -17,9 +17,10 @@ from conformance.dialects import Dialect, under
 from conformance.displacing import Displaces
 from conformance.execution.burst import Fire, volley
 from conformance.execution.client import Address, Client
-from conformance.execution.director import Execution, TargetLost, clean_up
+from conformance.execution.director import Execution
 from conformance.execution.listener import Listener, listening
 from conformance.execution.preflight import survey
+from conformance.execution.scene import TargetLost, clean_up
 from conformance.execution.session import Bounds, Session, Transport
 from conformance.fuzz.coverage import Cell, cells
 from conformance.fuzz.findings import Finding, Sighting, sightings

@@ -29,10 +29,11 @@ from conformance.driver import Check
 from conformance.embedded import reference_server
 from conformance.events import Outcome
 from conformance.execution.client import Address, Client
-from conformance.execution.director import Execution, clean_up, shuffled
+from conformance.execution.director import Execution, shuffled
 from conformance.execution.listener import listening
 from conformance.execution.loop import run
 from conformance.execution.preflight import survey
+from conformance.execution.scene import clean_up
 from conformance.history import History
 from conformance.programs import Program
 from conformance.scenarios import all_programs

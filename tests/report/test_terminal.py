@@ -14,7 +14,7 @@ from conformance.config import Options, Plan
 from conformance.dialects import Dialect
 from conformance.driver import Check
 from conformance.events import Executed, Surveyed, Trying
-from conformance.execution.director import TargetLost
+from conformance.execution.scene import TargetLost
 from conformance.history import History
 from conformance.report.drawn import drawn, harmless
 from conformance.report.terminal import MOST_IN_FULL, TerminalReport

@@ -79,8 +79,8 @@ def execute(app: Any, clock: Clock, entropy: Entropy, asked: Mapping[str, Any]) 
     """Execute a request in this process, which is of no use after it."""
     from conformance.dialects import Dialect
     from conformance.execution.client import Address
-    from conformance.execution.director import TargetLost
     from conformance.execution.preflight import TargetUnusable
+    from conformance.execution.scene import TargetLost
     from conformance.fuzz.inprocess.asgi import DidNotStart
     from conformance.fuzz.inprocess.loop import NotDeterministic, Stalled
     from conformance.fuzz.inprocess.threads import Stuck

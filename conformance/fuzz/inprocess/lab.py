@@ -23,9 +23,9 @@ import anyio
 from conformance.config import Options
 from conformance.dialects import Dialect
 from conformance.execution.client import Address, Client
-from conformance.execution.director import TargetLost
 from conformance.execution.preflight import TargetUnusable
 from conformance.execution.redaction import Redactor
+from conformance.execution.scene import TargetLost
 from conformance.execution.session import Session
 from conformance.fuzz.findings import Finding, Key
 from conformance.fuzz.inprocess.worlds import WorldEnded, Worlds

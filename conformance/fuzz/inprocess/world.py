@@ -15,9 +15,10 @@ import httpx
 from conformance.dialects import Dialect
 from conformance.execution.burst import Hit, Shot, Volley
 from conformance.execution.client import Address, Client
-from conformance.execution.director import Execution, clean_up
+from conformance.execution.director import Execution
 from conformance.execution.listener import Listener
 from conformance.execution.preflight import Surveyed, survey
+from conformance.execution.scene import clean_up
 from conformance.fuzz.inprocess.asgi import App, AppWire, Exchange, lifespan
 from conformance.fuzz.inprocess.loop import VirtualLoop
 from conformance.fuzz.inprocess.network import Network
