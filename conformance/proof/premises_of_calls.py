@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.proof.premises_of_endpoints import RELEASE_S
-from conformance.proof.records import ENDED, INFLIGHT, ended_otherwise
+from conformance.proof.records import ENDED, INFLIGHT, Ways, ended_otherwise
 from conformance.proof.witness import Witness
-
-Ways = tuple[tuple[str, Callable[..., bool]], ...]
 
 NOBODY = "nobody"
 SILENT = {429, 502, 503, 504}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from conformance.proof.records import ENDED, INFLIGHT, STOPPED, ended_otherwise
+from conformance.proof.records import ENDED, INFLIGHT, STOPPED, Ways, ended_otherwise
 from conformance.proof.witness import Witness
-
-Ways = tuple[tuple[str, Callable[..., bool]], ...]
 
 RELEASE_S = 5.0
 

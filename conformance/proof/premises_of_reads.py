@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.proof.reads import LONG_S
-from conformance.proof.records import INFLIGHT, ended_otherwise
+from conformance.proof.records import INFLIGHT, Ways, ended_otherwise
 from conformance.proof.witness import Witness
-
-Ways = tuple[tuple[str, Callable[..., bool]], ...]
 
 NOT_THE_RUN = {401, 402, 403, 404, 405, 406, 408, 411, 413, 414, 415, 431}
 SILENT = {429, 502, 503, 504}

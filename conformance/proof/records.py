@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from conformance.history import OLDER, Call, Epilogue, GateOpened, History, Record, Remark, Told
@@ -25,6 +25,8 @@ CHANNELS = ("log", "log_hash", "counter", "note", "messages", "messages_hash")
 Derived = tuple[dict[str, Any], list[int]] | None
 Cited = list[Record]
 Moment = tuple[float, int]  # an instant, and the record that says so
+Condition = Callable[..., bool]  # whether premises are linked as they must be
+Ways = tuple[tuple[str, Condition], ...]  # to violate a requirement: the kinds of the premises, and what links them
 
 
 def cancelled(call: Call) -> tuple[str, ...]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace as Given
 from typing import Any
 
 from conformance.history import Call
-from conformance.proof.records import Cited, Derived, Records
-
-Ways = tuple[tuple[str, Callable[..., bool]], ...]
+from conformance.proof.records import Cited, Derived, Records, Ways
 
 
 class Requests(Records):
