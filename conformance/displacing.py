@@ -11,6 +11,16 @@ Displaces = Literal["any", "all", "executing", "interrupt-all", "rollback-all"]
 WAITING_TOO: Mapping[str, Displaces] = {"interrupt": "interrupt-all", "rollback": "rollback-all"}
 
 
+SAID: Mapping[Displaces, str] = {
+    "any": "",
+    "all": "interrupt and rollback displace what waits, too",
+    "executing": "interrupt and rollback displace only what executes",
+    "interrupt-all": "interrupt displaces what waits, too, and rollback only what executes",
+    "rollback-all": "rollback displaces what waits, too, and interrupt only what executes",
+}
+"""The same in words, where it is known."""
+
+
 def takes_all(displaces: Displaces, kind: str) -> bool:
     """Whether a create of this strategy certainly displaces whatever waits, too."""
     return displaces in ("all", WAITING_TOO[kind])

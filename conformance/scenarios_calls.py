@@ -25,7 +25,7 @@ FORMS = (("", False), ("true", True), ("false", False), ("0", False))  # of `wai
 HELD = (add(), note("A"), gate("g", op="add"), emit())
 TOGETHER_TRIALS = 2
 DUE = 1  # seconds after which a scheduled run is due
-SOON_S = 0.25  # so long a cancel that waits for work is given to answer too early
+SOON_S = 0.8  # so long a cancel that waits for work is given to answer too early: some servers look twice a second
 
 
 def cancel_running(action: Action, form: str, wait: bool) -> Program:

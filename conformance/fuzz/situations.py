@@ -33,6 +33,7 @@ from conformance.programs import (
     ask,
     emit,
 )
+from conformance.scenarios_calls import SOON_S
 
 Situation = Callable[[Writer, Line], None]
 ENDPOINTS: tuple[Endpoint, ...] = ("runs", "wait", "stream")
@@ -48,7 +49,6 @@ FORMS: tuple[tuple[int, tuple[str | None, bool]], ...] = (
 QUEUED: tuple[tuple[int, Shape], ...] = ((2, "held"), (1, "short"))
 ENDING: tuple[tuple[int, Shape], ...] = ((2, "failing"), (1, "short"))
 TWICE: tuple[tuple[int, Fault | None], ...] = ((1, None), (2, "lost"), (1, "dropped"))
-SOON_S = 0.25  # so long a cancel that waits for work is given to answer too early
 OVERDUE_MS = 1500  # after so long a run that was to start in a second is due
 QUEUE = 9  # runs that wait
 

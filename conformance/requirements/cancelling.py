@@ -193,7 +193,7 @@ def wait(thread: Thread) -> Iterator[Judgement]:
             if entered.at > call.sent or opened.at < call.sent or opened.at > call.sent + PATIENCE_S:
                 continue
             if call.until < opened.at:
-                observed = f"answered {(opened.at - call.until) * 1000:.0f} ms before {run.tag}'s gate was opened"
+                observed = f"answered while a gate still held {run.tag}'s work in superstep {step}"
                 proof = (cancel_fact(call), held, run.told_fact(left))
                 yield Violation(f"answered when {run.tag} has stopped", observed, proof)
             else:

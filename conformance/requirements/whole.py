@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.contradiction import contradiction, said
+from conformance.displacing import SAID
 from conformance.explain import explain
 from conformance.facts import Thread
 from conformance.observed import observe
@@ -36,4 +37,6 @@ def explainable(thread: Thread) -> Iterator[Judgement]:
         yield Undecided(f"the search gave up after {answer.looked} states, at event {answer.event} of {answer.of}")
         return
     why = contradiction(observed)
-    yield Violation(why.legal, said(why.stuck), why.facts)
+    known = SAID[thread.facts.displaces]
+    legal = f"{why.legal} (seen at this target: {known})" if known else why.legal
+    yield Violation(legal, said(why.stuck), why.facts)
