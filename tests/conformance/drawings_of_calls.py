@@ -190,7 +190,7 @@ ILLEGAL: list[tuple[str, str, str]] = [
     ),
     ("cancel.rollback-reverts", pending("rollback", "404", "110"), "Q started when A had gone on"),
     ("cancel.rollback-reverts", running("rollback", "404", "nothing", "R0", other="interrupted"), "R ended interr"),
-    ("cancel.wait", filled(WAITING, answered="70"), "answered 30 ms before A's gate was opened"),
+    ("cancel.wait", filled(WAITING, answered="70"), "answered while a gate still held A's work in superstep 0"),
     ("cancel.wait", HANGING.replace("<gave up>", "10050"), "was not answered when the client gave up"),
     ("cancel.codes", running("interrupt", "interrupted", "A0", "A0 R0", answer="─500"), "was answered 500"),
     ("cancel.codes", running("interrupt", "success", "A0", "A0 A1 A2 R0", answer="─422"), "was answered 422"),
