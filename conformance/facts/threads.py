@@ -69,10 +69,13 @@ class Thread:
         asks = any(step["op"] == "ask" for run in self.runs.values() for step in run.script)
         return asks or any("answers" in run.create.request for run in self.runs.values())
 
-    @property
+    @cached_property
     def settled(self) -> bool:
-        """Everything on it ended within the deadline."""
-        return self.epilogue is not None and self.epilogue.settled
+        """Everything on it ended within the deadline; a create whose answer was lost had not arrived only then."""
+        end = self.epilogue
+        if end is None or not end.settled:
+            return False
+        return not any(end.at < r.effect_by < NEVER for r in self.runs.values() if not r.refused)
 
     def effect_of(self, call: Call) -> Instant:
         """By when the call had certainly taken effect, and what shows it."""

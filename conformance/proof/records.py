@@ -231,6 +231,12 @@ class Records:
             moments += [(c.until, c.n) for c in naming][:1]
         return min(moments, key=lambda m: m[0])
 
+    def settled(self, thread: str) -> Epilogue | None:
+        """The end of a thread of which everything had ended: what was accepted had all arrived by then."""
+        arrived = [self.effect(c)[0] for t, c in self.creates.items() if c.thread == thread and self.accepted(t)]
+        ends = (e for e in self.ends if e.thread == thread and e.settled)
+        return next((e for e in ends if not any(e.at < at < float("inf") for at in arrived)), None)
+
     def opened(self, run: str, step: int) -> Moment | None:
         """Before when a gate did not let it leave a superstep."""
         create, spec = self.creates[run], self.script(run)[step]

@@ -81,8 +81,8 @@ class Threads(Records):
         return args, [before.n, create.n, after.n]
 
     def derive_settled(self, g: Given, _: Cited) -> Derived:
-        end = next(e for e in self.ends if e.thread == g.thread)
-        return ({"thread": g.thread, "at": end.at}, [end.n]) if end.settled else None
+        end = self.settled(g.thread)
+        return ({"thread": g.thread, "at": end.at}, [end.n]) if end is not None else None
 
     def derive_unsettled(self, g: Given, _: Cited) -> Derived:
         end = next(e for e in self.ends if e.thread == g.thread)

@@ -452,7 +452,7 @@ class Witness(Threads, Requests, Reads):
         heads = [c for c in states if c.ok and not c.error][-1:]
         if any(sum(e.startswith(f"{g.run}:") for e in h.answer["log"]) >= self.length(g.run) for h in heads):
             return None
-        settled = any(e.settled for e in self.ends if e.thread == create.thread)
+        settled = self.settled(str(create.thread)) is not None
         if any(not settled and not self.ended_before(g.run, h.sent) for h in heads):
             return None
         reached = max((r.step for r in told if r.kind == "enter"), default=None)

@@ -12,6 +12,7 @@ from conformance.facts import Facts
 from conformance.history import History
 from conformance.observed import Create, observe
 from conformance.programs import emit, gate
+from conformance.verdicts import judge
 from tests.conformance.making import Making, checkpoint, found_of
 
 GATED = (gate("g"), emit())
@@ -265,3 +266,19 @@ def refused_though_idle() -> History:
 )
 def test_is_impossible(illegal: Callable[[], History]) -> None:
     assert verdict(illegal()) == "impossible"
+
+
+@pytest.mark.parametrize(("heard", "found"), [(950, 0), (20, 1)])
+def test_a_create_whose_connection_was_lost_may_arrive_when_the_thread_has_settled(heard: float, found: int) -> None:
+    """Only a run that was there before the thread settled has written too late."""
+    request = {"strategy": "enqueue", "steps": list(ONE), "endpoint": "wait"}
+    made = Made().call("create", 0, None, None, tag="A", request=request, error="the harness closed the connection")
+    early = heard < 900
+    if early:
+        made.told("enter", "A", 0, heard, found=found_of([]))
+    made.settled(900).checkpoints(at=901, phase="settled")
+    if not early:
+        made.told("enter", "A", 0, heard, found=found_of([]))
+    made.told("leave", "A", 0, 960).read("A", "success", 1000, phase="final")
+    made.checkpoints(checkpoint("c1", None, ["A:0"], tag="A", run="run-A"), at=1200).state(["A:0"], 1300)
+    assert len(judge(made.history())["run.terminal-is-final"].violations) == found
