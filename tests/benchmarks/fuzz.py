@@ -12,6 +12,7 @@ import fnmatch
 import random
 import statistics
 import time
+from pathlib import Path
 
 import click
 
@@ -117,7 +118,8 @@ def _shown(found: Found) -> str:
 @click.option("--jitter-ms", default=0.0, show_default=True, help="Random delay of every response, 0 to this.")
 @click.option("--seed", default=None, type=int)
 @click.option("--harming", is_flag=True, help="With deletions from the beginning.")
-def silence(minutes: float, jitter_ms: float, seed: int | None, harming: bool) -> None:
+@click.option("--keep", type=click.Path(path_type=Path), help="Where a finding is kept, to see what it came from.")
+def silence(minutes: float, jitter_ms: float, seed: int | None, harming: bool, keep: Path | None) -> None:
     """A campaign over the correct reference: every finding would be a false alarm."""
     chosen = seed if seed is not None else int(time.time())
     with reference_server("--jitter-ms", str(jitter_ms)) as url:
@@ -127,6 +129,8 @@ def silence(minutes: float, jitter_ms: float, seed: int | None, harming: bool) -
     click.echo("; ".join(status(stats, len(campaign.findings))))
     for finding in campaign.findings.values():
         click.echo(finding.text())
+        if keep is not None:
+            finding.save(keep)
     click.echo(
         f"{len(campaign.findings)} findings in {stats.seconds:.0f} s, jitter 0..{jitter_ms:g} ms, seed {chosen}; "
         f"undecided {dict(stats.undecided)}, harness errors {dict(stats.errors)}, could not run {stats.could_not_run}, "
