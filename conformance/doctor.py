@@ -23,6 +23,12 @@ from conformance.requirements.base import Observed
 from conformance.scenarios import queued_displaced
 from conformance.verdicts import judge
 
+DOING = {
+    "server": "a run of the assistant was created",
+    "assistant": "a first run was executed, and a gate tried",
+    "gate": "its latency was measured and its worker slots were counted",
+}
+"""What is done when this has been learned."""
 LONGEST_S = 60.0  # the whole examination, whatever the target does
 FEW_SLOTS = 4
 SLOW_START_S = 2.0
@@ -75,6 +81,7 @@ class Diagnosis:
     measured: dict[str, Any] = field(default_factory=dict)  # values of dialect switches
     dialect: str = "agent-server"
     usable: bool = False
+    doing: str = "it was asked who it is"  # last, in words that follow "while"
 
     def add(self, topic: str, ok: bool, text: str, advice: str = "") -> None:
         """One more finding; the advice is given only where it is needed."""
@@ -108,8 +115,9 @@ async def examine(address: Address, settle: float | None = None) -> Diagnosis:
             with anyio.move_on_after(LONGEST_S) as scope:
                 await _examine(diagnosis, client, listener if address.loopback else None, settle, made)
             if scope.cancelled_caught:
-                advice = "Is it overloaded, or hung? Look at its log, and try again"
-                diagnosis.add("time", False, f"broken off after {LONGEST_S:g} s: the rest is not known", advice)
+                advice = "Is it overloaded, or hung? Do its runs still start and end? Look at its log, and try again"
+                text = f"broken off after {LONGEST_S:g} s, while {diagnosis.doing}: the rest is not known"
+                diagnosis.add("time", False, text, advice)
         finally:
             await clean_up(Session(client, "stream", Bounds(), Dialect(), threads=made))
             with anyio.CancelScope(shield=True), anyio.move_on_after(10):
@@ -124,6 +132,7 @@ async def _examine(
 
     def learned(what: str, value: Any) -> None:
         known[what] = value
+        d.doing = DOING.get(what, d.doing)
         match what:
             case "reachable":
                 d.add("reachable", True, f"GET /info answers {value}")
@@ -144,6 +153,7 @@ async def _examine(
     d.usable = True
     d.add("probe", True, "it announces what it does")
     _measured(d, surveyed)
+    d.doing = "its gates, its features and its dialect were tried"
     session = replace(surveyed.session, bounds=replace(surveyed.session.bounds, quiet=0.0), threads=made)
     features = Features(client, made)
     async with anyio.create_task_group() as tasks:

@@ -220,7 +220,8 @@ async def identify(client: Client, made: set[str], learned: Learned) -> Mapping[
             "without a thread_id. Is the URL right?"
         )
     await _remove(client, str(thread["thread_id"]), made)
-    server = body.get("server") or next((name for key, name in SERVERS.items() if key in body), None)
+    named = body.get("server") or body.get("name")
+    server = named or next((name for key, name in SERVERS.items() if key in body), None)
     known: dict[str, Any] = client.address.redactor().value({"server": server, "version": body.get("version")})
     return known
 
