@@ -91,4 +91,4 @@ def test_a_server_that_hangs_in_the_middle_is_left_after_the_bound(monkeypatch: 
         assert time.monotonic() - began < 10
     topic, text = wrong(diagnosis)
     assert topic == "time"
-    assert text == "broken off after 1 s, while a run of the assistant was created: the rest is not known"
+    assert text == "broken off after 1 s, while it was asked who it is: the rest is not known"
