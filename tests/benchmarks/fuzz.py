@@ -1,7 +1,7 @@
 """What the fuzzer finds, and how fast; and that it finds nothing where there is nothing.
 
     python -m tests.benchmarks.fuzz power [--defect GLOB] [--sample 10] [--side fuzz] [--max-time 60] [--seeds 1]
-    python -m tests.benchmarks.fuzz silence [--minutes 10] [--jitter-ms 0] [--harming]
+    python -m tests.benchmarks.fuzz silence [--minutes 10] [--jitter-ms 0] [--harming] [--variant NAME]
 
 What they last printed, with commit, stands in RESULTS.md.
 """
@@ -23,7 +23,7 @@ from conformance.execution.loop import run
 from conformance.fuzz.campaign import Campaign, FuzzPlan
 from conformance.fuzz.lab import Trial
 from conformance.fuzz.live import status
-from reference_impl.defects import all_defects
+from reference_impl.defects import all_defects, all_variants
 from reference_impl.defects.registry import Defect
 from tests.benchmarks.baselines import Found, gather, said_by_schemathesis, stateful
 
@@ -118,11 +118,14 @@ def _shown(found: Found) -> str:
 @click.option("--jitter-ms", default=0.0, show_default=True, help="Random delay of every response, 0 to this.")
 @click.option("--seed", default=None, type=int)
 @click.option("--harming", is_flag=True, help="With deletions from the beginning.")
+@click.option("--variant", type=click.Choice([v.name for v in all_variants()]), help="Another server that is correct.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Where a finding is kept, to see what it came from.")
-def silence(minutes: float, jitter_ms: float, seed: int | None, harming: bool, keep: Path | None) -> None:
+def silence(
+    minutes: float, jitter_ms: float, seed: int | None, harming: bool, variant: str | None, keep: Path | None
+) -> None:
     """A campaign over the correct reference: every finding would be a false alarm."""
     chosen = seed if seed is not None else int(time.time())
-    with reference_server("--jitter-ms", str(jitter_ms)) as url:
+    with reference_server("--jitter-ms", str(jitter_ms), *(["--defect", variant] if variant else [])) as url:
         campaign = Campaign(FuzzPlan(url, Options(), Dialect(), chosen, minutes * 60, harming=harming or None))
         run(campaign.run)
     stats = campaign.stats
@@ -132,7 +135,8 @@ def silence(minutes: float, jitter_ms: float, seed: int | None, harming: bool, k
         if keep is not None:
             finding.save(keep)
     click.echo(
-        f"{len(campaign.findings)} findings in {stats.seconds:.0f} s, jitter 0..{jitter_ms:g} ms, seed {chosen}; "
+        f"{len(campaign.findings)} findings in {stats.seconds:.0f} s, {variant or 'the reference'}, "
+        f"jitter 0..{jitter_ms:g} ms, seed {chosen}; "
         f"undecided {dict(stats.undecided)}, harness errors {dict(stats.errors)}, could not run {stats.could_not_run}, "
         f"leaked {stats.leaked}"
     )
