@@ -213,7 +213,7 @@ def _deleted_at_its_end(run: Run) -> bool:
 
 
 def _of_call(thread: Thread, call: Call) -> Iterator[AnyOp]:
-    if call.op == "create" and call.tag is not None:
+    if call.op == "create" and call.tag in thread.runs:
         yield from _of_create(thread, thread.runs[call.tag])
     elif call.op == "update_state" and call.tag is not None:
         if call.ok or unsure(call):

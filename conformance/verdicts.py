@@ -11,7 +11,7 @@ from typing import Literal
 from conformance import any_graph, contradiction
 from conformance.dialects import pins_of
 from conformance.explain import BUDGET
-from conformance.facts import CANCELS, Facts
+from conformance.facts import CANCELS, Facts, no_such_endpoint
 from conformance.history import Call, History, Told
 from conformance.observed import observe
 from conformance.proof import Witness, verify
@@ -206,12 +206,16 @@ class Tally:
     _undecided: dict[tuple[str, str], str] = field(default_factory=dict)  # requirement, program -> why
     _decided: set[tuple[str, str]] = field(default_factory=set)
     _inapplicable: dict[tuple[str, str], str] = field(default_factory=dict)  # requirement and family -> why
+    _absent: dict[str, str] = field(default_factory=dict)  # families that ask for what the target has not, and what
 
     def add(self, history: History, judged: Mapping[str, Judged]) -> None:
         """Count what was said of one history."""
         family = str(history.program["family"])
         self.trials[family] += 1
         self.cracked[family] += hit_the_crack(history)
+        for call in filter(no_such_endpoint, history.of(Call)):
+            why = f"POST …/runs/{call.request['endpoint']} is answered {call.status}: there is no such call"
+            self._absent.setdefault(family, why)
         self.met[family] += family in any_graph.MEETING and any_graph.overlap_achieved(history)
         for id, said in judged.items():
             if id not in self.requirements:
@@ -252,7 +256,7 @@ class Tally:
     def misses(self, id: str, exercise: Exercise) -> str | None:
         """What one of its exercises has not reached."""
         n = self._by_family[id, exercise.family]
-        if n == 0 and (id, exercise.family) in self._inapplicable:
+        if n == 0 and ((id, exercise.family) in self._inapplicable or exercise.family in self._absent):
             return None
         if n < exercise.least:
             said = f"{exercise.family} exercised it {n} times, {exercise.least} are the minimum"
@@ -312,6 +316,8 @@ class Tally:
     def _verdict(self, requirement: Requirement) -> tuple[Verdict | None, str]:
         id = requirement.id
         without = next((why for (i, _), why in self._inapplicable.items() if i == id), None)
+        absent = (self._absent[e.family] for e in requirement.exercised_by if e.family in self._absent)
+        without = without or next(absent, None)
         if not requirement.exercised_by:  # as ``without_probe`` has it
             without = any_graph.NO_PROBE if requirement.by_reads is None else any_graph.IN_PART
         if requirement.level in (Level.POLICY, Level.HAZARD):

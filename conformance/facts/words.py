@@ -17,6 +17,7 @@ NEVER = float("inf")
 NO_EFFECT = frozenset({429, 503})  # refusals that say "not now": without effect, and of no meaning here
 # A 4xx that is about something else than the active run (authorisation, routing, the request's form).
 NOT_THE_RUN = frozenset({401, 402, 403, 404, 405, 406, 408, 411, 413, 414, 415, 431})
+NO_SUCH_ENDPOINT = frozenset({405, 501})  # how a target says that it has not one of the ways in
 PERHAPS = frozenset({502, 504})  # a gateway's: the call may have taken effect
 CANCELS = frozenset({"cancel", "cancel_many"})
 READS = frozenset({"list_runs", "get_run", "get_thread", "get_state", "get_history"})
@@ -62,6 +63,11 @@ def unsure(call: Call) -> bool:
     if status is None or status in PERHAPS or (call.ok and bool(call.error)):
         return True
     return call.op in CANCELS and status >= 500 and status not in NO_EFFECT
+
+
+def no_such_endpoint(call: Call) -> bool:
+    """A create by an endpoint beside ``/runs`` that the target has not, as it says: without effect, and no refusal."""
+    return call.op in ("create", "stray") and "endpoint" in call.request and call.status in NO_SUCH_ENDPOINT
 
 
 def targets(call: Call) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import GONE, NO_EFFECT, PERHAPS, Fact, Run, Thread, fact, shown
+from conformance.facts import GONE, NO_EFFECT, PERHAPS, Fact, Run, Thread, fact, no_such_endpoint, shown
 from conformance.history import Call
 from conformance.requirements.base import MUST, Exercise, Exercised, Judgement, Violation, requirement
 
@@ -86,7 +86,7 @@ def unknown_thread(thread: Thread) -> Iterator[Judgement]:
     """Judges every create on an unknown thread that does not ask for it, and the reads of the thread after it."""
     strays = [c for c in thread.calls if c.op == "stray"]
     for call in strays[:1]:  # after that it may exist
-        if call.status is None or call.status in NO_ANSWER:
+        if call.status is None or call.status in NO_ANSWER or no_such_endpoint(call):
             continue
         made = _read(thread, call, 200)
         if not 400 <= call.status < 500:

@@ -7,6 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
 from reference_impl.errors import ApiError, Conflict
 from reference_impl.multitask import DELETED, Accepted, Admission, Ending, Failure, admit
 from reference_impl.storage import Run, RunSpec, RunStatus, Storage, Strategy, Thread, ThreadStatus
@@ -15,7 +18,9 @@ from .bad_input import Misreads
 from .registry import Defective, variant
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from langchain_core.runnables import RunnableConfig
+    from starlette.requests import Request
 
     from reference_impl.checkpoints import CheckpointStore
     from reference_impl.worker import Worker
@@ -41,6 +46,19 @@ class HistoriesInPages(Misreads):
         if not isinstance(limit, int):
             return body
         return json.dumps({**query, "limit": min(limit, 10)}).encode()
+
+
+@variant
+class NoStreamedCreates(Defective):
+    """There is no POST /runs/stream, and it says so: 501."""
+
+    def furnish(self, app: FastAPI) -> None:
+        super().furnish(app)
+
+        async def absent(_: Request) -> JSONResponse:
+            return JSONResponse({"detail": "There is no such call."}, 501)
+
+        app.router.routes.insert(0, Route("/threads/{thread_id}/runs/stream", absent, methods=["POST"]))
 
 
 @variant

@@ -52,6 +52,7 @@ ALONE = {
     "reject-looks-at-the-newest",
     "reject-meets-one-or-two",
     "scheduled-runs-are-forgotten",
+    "scheduled-runs-cannot-be-cancelled",
     "scheduled-runs-do-not-wait",
     "subgraphs-are-not-stopped",
     "subgraphs-state-is-the-threads",
