@@ -64,6 +64,21 @@ def clients(endpoint: Endpoint, stop: Stop, started: bool) -> Program:
     return begun.until_ended(tag, needed=False).until_released(tag, RELEASE_S).open("g", "b").read()
 
 
+def late_clients(stop: Stop | None) -> Program:
+    """A client joins a run, and another one its stream, when the run is over: by itself, or stopped by others."""
+    begun = program(f"clients-late/{stop or 'success'}", "clients-late")
+    begun = begun.create("A", "enqueue", *HELD, waits=False).until_inside("A", "g")
+    match stop:
+        case None:
+            begun = begun.open("g")
+        case "interrupt" | "rollback":
+            begun = begun.create("B", stop, *SECOND)
+        case _:
+            begun = begun.cancel("A", "interrupt")
+    begun = begun.until_ended("A", needed=False).join("A", "join").join("A", "stream")
+    return begun.until_released("A", RELEASE_S).open("g", "b").read()
+
+
 def own_events(endpoint: Endpoint) -> Program:
     """Two runs of a thread, each with two readers, and one that nothing holds, with one reader who comes early."""
     begun = program(f"own-events/{endpoint}", "own-events").create("P", "enqueue", add(), note("P")).until_ended("P")
@@ -95,4 +110,5 @@ def endpoint_programs() -> list[Program]:
     """All of them."""
     programs = [same(s, e, second) for s in STRATEGIES for e in STAYING for second in (True, False)]
     programs += [clients(e, stop, started) for e in STAYING for stop in STOPS for started in (True, False)]
+    programs += [late_clients(stop) for stop in (None, "interrupt", "rollback", "cancel-interrupt")]
     return [*programs, *(own_events(e) for e in ("runs", "stream")), stateless()]

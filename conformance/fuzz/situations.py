@@ -169,8 +169,9 @@ def clients(w: Writer, line: Line) -> None:
         w.sent(queued)
         w.until("listed", queued.tag)
         tag, before = queued.tag, list(line.inflight)
-    for _ in range(1 + w.chooser.below(3)):
-        w.moves.append(Join(tag, weighted(w.chooser, ((3, "stream"), (2, "join")))))
+    joins = [Join(tag, weighted(w.chooser, ((3, "stream"), (2, "join")))) for _ in range(1 + w.chooser.below(3))]
+    late = chance(w.chooser, 15)
+    w.moves += [] if late else joins
     match weighted(w.chooser, ((4, "itself"), (3, "displaced"), (3, "cancelled"))):
         case "displaced":
             w.add(w.new(line, pick(w.chooser, ACTIONS), "short"))
@@ -180,8 +181,9 @@ def clients(w: Writer, line: Line) -> None:
         case "itself":
             w.release(line, before)
             return
-    if chance(w.chooser, 70):
+    if late or chance(w.chooser, 70):
         w.until("ended", tag)
+    w.moves += joins if late else []
     w.release(line, before)
 
 

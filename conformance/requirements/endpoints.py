@@ -138,7 +138,9 @@ for _how, _who in _STAYS.items():
         MUST,
         f"{_who} is released soon after the run was displaced, cancelled or deleted.",
         source="the API reference: they return when the run is over",
-        exercised_by=(Exercise(f"clients-{'wait' if _how == 'wait' else 'stream'}", 4),),
+        exercised_by=(Exercise("clients-wait", 4),)
+        if _how == "wait"
+        else (Exercise("clients-stream", 4), Exercise("clients-late", 0)),
         breaks="only the worker that ends a run releases its clients: a pending run has none, and a deleted one is "
         "forgotten with its clients waiting",
         advice="release the clients where the run's end is stored, whoever stores it",

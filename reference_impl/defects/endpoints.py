@@ -153,6 +153,14 @@ class ClientsWaitForTheThread(_HoldsItsClients):
     by: type[_Held] = _HeldWhileBusy
 
 
+@defect(must_fail=["endpoint.bounded.join", "endpoint.bounded.stream"])
+class LateClientsAreHeld(Defective):
+    """Who joins a run, or its stream, when it is over waits for an end that has been."""
+
+    def events_of(self, run: Run, how: Attending) -> EventLog:
+        return EventLog() if how in ("join", "join-stream") and not run.inflight else super().events_of(run, how)
+
+
 @defect(must_fail=["endpoint.tells"])
 class StoppedLooksFinished(Defective):
     """Clients of a run that was stopped get values and no error, as if it had come to its end."""

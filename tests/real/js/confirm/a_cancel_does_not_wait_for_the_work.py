@@ -22,8 +22,8 @@ async def main(url: str) -> int:
     print(f"does:     a step of {STEP_MS} ms that does not hear that it is to stop; cancel with wait=true")
     print("expected: the answer comes when the step is over")
     thread = (await client.threads.create())["thread_id"]
-    deaf = {"script": {"name": "A", "steps": 1, "ms": STEP_MS, "deaf": True}, "at": 0}
-    run = (await client.runs.create(thread, "steps", input=deaf))["run_id"]
+    stubborn = {"script": {"name": "A", "steps": 1, "ms": STEP_MS, "stubborn": True}, "at": 0}
+    run = (await client.runs.create(thread, "steps", input=stubborn))["run_id"]
     async with asyncio.timeout(20):
         while (await client.runs.get(thread, run))["status"] != "running":
             await asyncio.sleep(0.02)
