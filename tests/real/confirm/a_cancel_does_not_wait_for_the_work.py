@@ -3,8 +3,8 @@
 Needs the graph `steps` (steps_graph.py) on the server.   usage: python THIS_FILE URL
 
 Why (langgraph-runtime-inmem 0.36.7): `Runs.cancel` in ops.py sets the run's status, and the answer is the end of
-`Runs.Stream.join`, which every 500 ms without an event looks at that status, and does not ask whether the worker has left
-the run's code.
+`Runs.Stream.join`, which every 500 ms without an event looks at that status, and does not ask whether the worker has
+left the run's code.
 """
 
 # ruff: noqa: ASYNC110 - what is polled is on the server
