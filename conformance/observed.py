@@ -12,7 +12,7 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from conformance.facts import CANCELS, GONE, NEVER, Run, Thread, parse_log, targets, unsure
+from conformance.facts import CANCELS, GONE, NEVER, Run, Thread, lags, parse_log, targets, unsure
 from conformance.history import Call, Remark, Told
 from conformance.model import Found, Kind, Model, Ready, State
 from conformance.programs import Strategy
@@ -283,7 +283,8 @@ def _flips(thread: Thread) -> Iterator[AnyOp]:
                 if earlier.call.until > r.call.sent or (before, earlier.status) == (rank, r.status):
                     continue
                 # From running to pending by a new attempt, after a fault.
-                back = before > rank and (before == 2 or run.executed_over(r) is not None)
+                over = before == 2 and not lags(earlier, r)
+                back = before > rank and (over or (before != 2 and run.executed_over(r) is not None))
                 turned = before == rank == 2
                 if back or turned:
                     latest = Never(r.call.n, r.call.sent, r.call.until, None, f"{run.tag} was {earlier.status} before")

@@ -5,7 +5,7 @@ Interval reasoning stands here and nowhere else.
 
 from conformance.facts.claims import VOCABULARY, Claim, Fact, fact
 from conformance.facts.requests import DELAYED, Request, controls, delays_fact, ignores_delays, requests_of
-from conformance.facts.runs import Displacement, Instant, Reading, Run
+from conformance.facts.runs import Displacement, Instant, Reading, Run, lags
 from conformance.facts.threads import Facts, Thread, gated_fact
 from conformance.facts.words import (
     CANCELS,
@@ -71,6 +71,7 @@ __all__ = [
     "fact",
     "gated_fact",
     "ignores_delays",
+    "lags",
     "ms",
     "named",
     "no_such_endpoint",

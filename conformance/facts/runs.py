@@ -19,6 +19,7 @@ from conformance.facts.words import (
     GATE_BOUND_S,
     GONE,
     INFLIGHT,
+    LAG_S,
     NEVER,
     NO_EFFECT,
     NOT_THE_RUN,
@@ -44,6 +45,12 @@ class Reading:
 
     call: Call
     status: str
+
+
+def lags(earlier: Reading, later: Reading) -> bool:
+    """Whether the later read, which shows a run that was over as inflight, may have been answered from an older state:
+    reads in the middle of a run may lag."""
+    return later.status in INFLIGHT and later.call.sent - earlier.call.until < LAG_S
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ BY_CLIENTS = ("update", "fork")  # sources of checkpoints that no run writes
 PAGE = 100
 HISTORY_PAGE = 200
 GATE_BOUND_S = 60.0  # the probe's, where a script says nothing
+LAG_S = 1.0  # for so long reads may show what was, while the thread has not settled
 RECEIPT_S = 10.0  # for so long a node waits for the receipt of an announcement
 
 Kind = Literal["interrupt", "rollback", "delete"]

@@ -10,6 +10,7 @@ from conformance.proof.witness import Witness
 
 LEGAL = {"pending", "running", "success", "error", "interrupted", "timeout", "gone"}
 LONG_S = 1.5
+LAG_S = 1.0
 RECEIPT_S = 10.0
 
 
@@ -46,7 +47,8 @@ def _late(held: Any, written: Any, instant: float) -> bool:
 
 def _flip(a: Any, b: Any) -> bool:
     over = a.status not in INFLIGHT and a.status in LEGAL
-    return bool(a.run == b.run and over and b.sent >= a.at and b.status != a.status)
+    lags = b.status in INFLIGHT and b.sent - a.at < LAG_S
+    return bool(a.run == b.run and over and b.sent >= a.at and b.status != a.status and not lags)
 
 
 def _acknowledged(w: Witness, read: Any, told: Any, written: Any) -> bool:

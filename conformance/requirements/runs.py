@@ -15,6 +15,7 @@ from conformance.facts import (
     Thread,
     fact,
     gated_fact,
+    lags,
     parse_log,
 )
 from conformance.history import Call
@@ -66,7 +67,7 @@ def _flip(run: Run) -> Violation | None:
     if ended is None:
         return None
     for later in run.readings:
-        if later.call.sent < ended.call.until or later.status == ended.status:
+        if later.call.sent < ended.call.until or later.status == ended.status or lags(ended, later):
             continue
         if later.status == GONE and any(d.kind in ("rollback", "delete") for d in run.displacements):
             ended = later  # stopped first, deleted then: both belong to one rollback; or it was deleted

@@ -282,3 +282,15 @@ def test_a_create_whose_connection_was_lost_may_arrive_when_the_thread_has_settl
     made.told("leave", "A", 0, 960).read("A", "success", 1000, phase="final")
     made.checkpoints(checkpoint("c1", None, ["A:0"], tag="A", run="run-A"), at=1200).state(["A:0"], 1300)
     assert len(judge(made.history())["run.terminal-is-final"].violations) == found
+
+
+@pytest.mark.parametrize(("later", "found"), [(400, 0), (2100, 1)])
+def test_reads_may_lag_for_a_while_in_the_middle_of_a_run(later: float, found: int) -> None:
+    made = Made().create("A", "enqueue", 0, 5, steps=ONE).enter("A", 0, 10, []).told("leave", "A", 0, 20)
+    made.create("B", "enqueue", 30, 35, steps=GATED).read("A", "success", 40).read("A", "running", later)
+    made.open("g", 2500).settled(2600).read("A", "success", 2700, phase="final").read(
+        "B", "success", 2710, phase="final"
+    )
+    judged = judge(made.history())
+    assert len(judged["run.terminal-is-final"].violations) == found
+    assert len(judged["history.explainable"].violations) == found
