@@ -217,7 +217,7 @@ def _of_call(thread: Thread, call: Call) -> Iterator[AnyOp]:
         yield from _of_create(thread, thread.runs[call.tag])
     elif call.op == "update_state" and call.tag is not None:
         if call.ok or unsure(call):
-            yield Update(call.n, call.sent, NEVER if unsure(call) else call.until, None, call.tag)
+            yield Update(call.n, call.sent, _updated_by(thread, call), None, call.tag)
     elif call.op == "delete" and call.tag in thread.runs and (call.ok or unsure(call)):
         yield Cancel(call.n, call.sent, NEVER if unsure(call) else call.until, None, call.tag, "delete")
     elif call.op in CANCELS and (call.ok or unsure(call)):
@@ -250,6 +250,15 @@ def _of_create(thread: Thread, run: Run) -> Iterator[AnyOp]:
         yield Refusal(call.n, call.sent, call.until, None, run.tag, run.strategy)  # type: ignore[arg-type]
     elif run.refused:
         yield Never(call.n, call.sent, call.until, None, f"create({run.strategy}) is not refused in this way")
+
+
+def _updated_by(thread: Thread, call: Call) -> float:
+    """By when an update has taken effect. One that may have met a run may be put off until that is over: no MUST says
+    more of it than that the settled state has it."""
+    if unsure(call):
+        return NEVER
+    beside = any(r.create.sent < call.until and not r.ended_before(call.sent) for r in thread.runs.values())
+    return max(call.until, thread.epilogue.at) if beside and thread.settled and thread.epilogue else call.until
 
 
 def _of_list(thread: Thread, call: Call) -> Iterator[AnyOp]:

@@ -66,9 +66,13 @@ def unsure(call: Call) -> bool:
     return call.op in CANCELS and status >= 500 and status not in NO_EFFECT
 
 
-def no_such_endpoint(call: Call) -> bool:
-    """A create by an endpoint beside ``/runs`` that the target has not, as it says: without effect, and no refusal."""
-    return call.op in ("create", "stray") and "endpoint" in call.request and call.status in NO_SUCH_ENDPOINT
+def no_such_endpoint(call: Call, calls: Iterable[Call]) -> bool:
+    """A create by an endpoint beside ``/runs`` that the target has not, as it says: without effect, and no refusal.
+    ``calls``: those of the thread, by which a 404 is about it or not."""
+    if call.op not in ("create", "stray") or "endpoint" not in call.request:
+        return False
+    ops = {c.op: c.ok for c in calls if c.op in ("create_thread", "delete_thread")}
+    return call.status in NO_SUCH_ENDPOINT or (call.status == 404 and ops == {"create_thread": True})
 
 
 def targets(call: Call) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def unknown_thread(thread: Thread) -> Iterator[Judgement]:
     """Judges every create on an unknown thread that does not ask for it, and the reads of the thread after it."""
     strays = [c for c in thread.calls if c.op == "stray"]
     for call in strays[:1]:  # after that it may exist
-        if call.status is None or call.status in NO_ANSWER or no_such_endpoint(call):
+        if call.status is None or call.status in NO_ANSWER or no_such_endpoint(call, thread.calls):
             continue
         made = _read(thread, call, 200)
         if not 400 <= call.status < 500:

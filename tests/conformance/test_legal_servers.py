@@ -294,3 +294,26 @@ def test_reads_may_lag_for_a_while_in_the_middle_of_a_run(later: float, found: i
     judged = judge(made.history())
     assert len(judged["run.terminal-is-final"].violations) == found
     assert len(judged["history.explainable"].violations) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "made_before", "found"), [(501, False, 0), (405, False, 0), (404, True, 0), (404, False, 1)]
+)
+def test_an_endpoint_that_is_not_there_refuses_nothing(status: int, made_before: bool, found: int) -> None:
+    made = Made()
+    if made_before:
+        made.call("create_thread", 0, 1, 200, {"thread_id": "t"})
+    made.create("A", "enqueue", 2, 5, steps=GATED).enter("A", 0, 20, [])
+    request = {"strategy": "reject", "steps": list(ONE), "endpoint": "stream"}
+    made.call("create", 30, 35, status, {"detail": "Not Found"}, tag="B", request=request).open("g", 50)
+    made.told("leave", "A", 0, 60).enter("A", 1, 61, ["A:0"]).told("leave", "A", 1, 62)
+    judged = judge(ended(made, ["A:0", "A:1"], A="success"))
+    assert len(judged["reject.conflict"].violations) == found
+    assert len(judged["history.explainable"].violations) == found
+
+
+def test_an_update_may_be_put_off_until_the_run_that_it_met_is_over() -> None:
+    made = held().call("update_state", 30, 35, 200, {"checkpoint": None}, tag="U", request={"as_node": None})
+    made.open("g", 50).told("leave", "A", 0, 60).enter("A", 1, 61, ["A:0"]).told("leave", "A", 1, 62)
+    made.create("B", "enqueue", 40, 45, steps=ONE).enter("B", 0, 80, ["A:0", "A:1", "U:0"])
+    assert verdict(ended(made, ["A:0", "A:1", "U:0", "B:0"], A="success", B="success")) == "explained"
