@@ -18,7 +18,7 @@ from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution
 from conformance.execution.hello import Heard, Hello
 from conformance.execution.listener import Listener
-from conformance.execution.scene import TargetLost, clean_up
+from conformance.execution.scene import COMES_BACK, LATER_S, TargetLost, clean_up
 from conformance.execution.session import Bounds, Session
 from conformance.history import Call, GateOpened, History, Told
 from conformance.programs import Action, Program, emit, gate, program
@@ -182,10 +182,21 @@ def _json(response: httpx.Response) -> Any:
         return None
 
 
+async def _posted(client: Client, path: str, body: Any) -> httpx.Response:
+    """Sent again for a while where it is refused for now."""
+    answer = await client.http.post(path, json=body)
+    for pause in LATER_S:
+        if answer.status_code not in COMES_BACK:
+            break
+        await anyio.sleep(pause)
+        answer = await client.http.post(path, json=body)
+    return answer
+
+
 async def new_thread(client: Client, made: set[str]) -> httpx.Response:
     """Create a thread; not to be broken off, since one whose id is not learned could not be removed."""
     with anyio.CancelScope(shield=True):
-        answer = await client.http.post("/threads", json={"metadata": {"doubletext": True}})
+        answer = await _posted(client, "/threads", {"metadata": {"doubletext": True}})
         thread = _json(answer)
         if answer.is_success and isinstance(thread, dict) and "thread_id" in thread:
             made.add(str(thread["thread_id"]))
@@ -242,7 +253,7 @@ async def _find_probe(session: Session, settle: float | None, learned: Learned) 
             shown = client.address.redactor().text(created.text)[:200]
             raise TargetLost(f"POST /threads: answered {created.status_code}: {shown}")
         thread = created.json()["thread_id"]
-        answer = await client.http.post(f"/threads/{thread}/runs", json=hello.body())
+        answer = await _posted(client, f"/threads/{thread}/runs", hello.body())
         text = answer.text
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as e:
         raise TargetUnusable(

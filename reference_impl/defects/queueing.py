@@ -108,6 +108,7 @@ class StrandedByFailure(Defective):
 @defect(
     must_fail=["enqueue.conserves-input", "history.explainable"],
     may_fail=[
+        "thread.busy-iff-inflight",
         "create.if-not-exists",
         "cancel.codes",
         "cancel.bulk",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import Counter
 
 import anyio
 import pytest
@@ -92,3 +93,20 @@ def test_a_server_that_hangs_in_the_middle_is_left_after_the_bound(monkeypatch: 
     topic, text = wrong(diagnosis)
     assert topic == "time"
     assert text == "broken off after 1 s, while it was asked who it is: the rest is not known"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_refuses_for_now_is_asked_again(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr("conformance.doctor.LONGEST_S", 4.0)
+    asked: Counter[str] = Counter()
+
+    def answer(method: str, path: str) -> bytes | None:
+        asked[f"{method} {path}"] += 1
+        if method == "POST" and asked[f"{method} {path}"] < 3:
+            return json_answer(status, {"detail": "later"})
+        return json_answer(422, {}) if path.endswith("/runs") else json_answer(200, {"thread_id": "t"})
+
+    with answering(answer) as url:
+        topic, text = wrong(examined(url))
+    assert topic == "assistant"
+    assert "(422" in text
