@@ -1,13 +1,16 @@
 """Makes ``reports/``: checks the reference server and the current ``langgraph dev``, and writes what came of it.
 
-    python -m tests.real.publish [--seed N]
+    python -m tests.real.publish [--seed N] [--fuzz MINUTES]
 
-Each gets a folder with ``result.json``, its page and a page in plain words; the front page is the matrix of both.
+Each gets a folder with ``result.json``, its page and a page in plain words; the front page is the matrix of both. What
+a fuzzing campaign finds at ``langgraph dev`` stands in its folder ``fuzz``, each finding with its ``reproduce.py``,
+which was tried on a fresh server.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -22,6 +25,8 @@ from tests.real.conftest import running_dev_server
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
 CHECK_S = 1800
+TRIES, SCRIPT_S = 3, 180  # of each finding's script
+SHOWN = 1  # its exit code where the bug is there
 
 
 def check(out: Path, seed: int, url: str | None = None) -> Path:
@@ -51,17 +56,80 @@ def publish(targets: list[Target], out: Path) -> None:
     (out / "README.md").write_text(render("front.md.j2", matrix=matrix(every), plain=plain))
 
 
+def campaign(out: Path, seed: int, url: str, minutes: float) -> tuple[list[Path], str]:
+    """The findings of a fuzzing campaign, and its last words."""
+    command = [sys.executable, "-m", "conformance.cli", "fuzz", url, "--seed", str(seed), "--max-time", f"{minutes:g}m"]
+    command += ["--database", str(out / "database"), "--report-dir", str(out), "--no-color"]
+    bound = minutes * 60 + CHECK_S
+    done = subprocess.run(command, cwd=out.parent, timeout=bound, check=False, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(
+            f"{' '.join(command)} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
+    numbers = next((line for line in " ".join(done.stdout.split()).split("reports:")[:1]), "")
+    return sorted(p.parent for p in out.glob("findings/*/finding.json")), numbers[
+        numbers.rfind(" findings;") - 4 :
+    ].strip()
+
+
+def shows(finding: Path, url: str) -> int:
+    """How often, of ``TRIES``, the finding's script shows the bug without this suite."""
+    command = [sys.executable, "-I", str(finding / "reproduce.py"), url]
+    shown = 0
+    for _ in range(TRIES):
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=SCRIPT_S, check=False)
+        except subprocess.TimeoutExpired:
+            continue
+        shown += done.returncode == SHOWN
+    return shown
+
+
+def publish_findings(findings: list[Path], numbers: str, minutes: float, out: Path) -> None:
+    """A page of all of them, and of each what it says and its script; each script is tried on a server of its own."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    lines = ["# What the fuzzer found", "", f"A campaign of {minutes:g} minutes: {numbers}.", ""]
+    lines += [
+        "| finding | level | observed | reproduces | its script, on a fresh server |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for finding in findings:
+        with (
+            tempfile.TemporaryDirectory(prefix="doubletext-verify-") as scratch,
+            running_dev_server(Path(scratch)) as own,
+        ):
+            shown = shows(finding, own.url)
+        about = json.loads((finding / "finding.json").read_text())
+        place = out / finding.name
+        place.mkdir()
+        for name in ("finding.txt", "program.json", "reproduce.py"):
+            shutil.copyfile(finding / name, place / name)
+        rate = "not tried again" if about["rate"] is None else f"{about['rate'][0]} of {about['rate'][1]}"
+        link = f"[{about['requirement']}]({finding.name}/finding.txt)"
+        said = f"shows it in {shown} of {TRIES} runs"
+        lines.append(f"| {link} | {about['level']} | {plain(about['observed'])} | {rate} | {said} |")
+    (out / "README.md").write_text("\n".join(lines) + "\n")
+
+
 def main() -> None:
-    """Check both, and publish."""
+    """Check both, publish, and fuzz."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seed", type=int, default=1)
-    seed = parser.parse_args().seed
+    parser.add_argument("--fuzz", type=float, default=10.0, metavar="MINUTES", help="0: not at all (default: 10)")
+    asked = parser.parse_args()
+    seed: int = asked.seed
     with tempfile.TemporaryDirectory(prefix="doubletext-publish-") as scratch:
         folder = Path(scratch)
         results = [check(folder / "reference", seed)]
         with running_dev_server(folder / "langgraph-dev") as server:
             results.append(check(folder / "dev", seed, server.url))
-        publish(load(results), REPORTS)
+        targets = load(results)
+        publish(targets, REPORTS)
+        if asked.fuzz:
+            with running_dev_server(folder / "fuzzed") as server:
+                found, numbers = campaign(folder / "fuzz", seed, server.url, asked.fuzz)
+            publish_findings(found, numbers, asked.fuzz, REPORTS / targets[-1].slug / "fuzz")
 
 
 if __name__ == "__main__":
