@@ -150,6 +150,14 @@ def after_earlier(strategy: Strategy, last: Earlier) -> Program:
     return _second(begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g"), strategy)
 
 
+def after_a_wait(strategy: Strategy) -> Program:
+    """A has waited behind P when it executes: it was created on a state, and started on another one."""
+    begun = program(_name(f"{strategy}-earlier", "waited"), f"{strategy}-earlier")
+    begun = begun.create("P", "enqueue", add(), gate("p"), note("P"), add(), waits=False).until_inside("P", "p")
+    begun = begun.create("A", "enqueue", *HELD["middle"]).open("p").until_ended("P").until_inside("A", "g")
+    return _second(begun, strategy)
+
+
 def three_runs(b: Strategy, c: Strategy) -> Program:
     """B and then C over a running A."""
     begun = program(_name("three", b, c), "three-runs")
@@ -520,7 +528,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
             programs.append(while_pending(strategy, earlier))
             programs += [after_end(strategy, failed, earlier) for failed in (False, True)]
         programs += [while_joined(strategy, how, started) for how in ("join", "stream") for started in (True, False)]
-        programs += [after_earlier(strategy, last) for last in EARLIER]
+        programs += [*(after_earlier(strategy, last) for last in EARLIER), after_a_wait(strategy)]
         programs += [two_threads(strategy, trial) for trial in range(FEW)]
         programs += [burst(strategy, 2, busy, trial) for busy in (False, True) for trial in range(3)]
         programs += [burst(strategy, 10, busy) for busy in (False, True)]

@@ -38,6 +38,15 @@ def cancel_running(action: Action, form: str, wait: bool) -> Program:
     return stopped.open("r").until_ended("A", "R", needed=False)
 
 
+def cancel_after_a_wait(action: Action) -> Program:
+    """A has waited behind P when it executes, and is cancelled then."""
+    begun = program(f"cancel-running/{action}/waited", "cancel-running")
+    begun = begun.create("P", "enqueue", add(), gate("p"), note("P"), add(), waits=False).until_inside("P", "p")
+    begun = begun.create("A", "enqueue", *HELD).open("p").until_ended("P").until_inside("A", "g")
+    begun = begun.cancel("A", action).until_stopped("A").open("g").until_ended("A", needed=False)
+    return begun.create("R", "enqueue", add()).until_ended("R")
+
+
 def cancel_pending(action: Action, form: str, wait: bool) -> Program:
     """Q is cancelled while it waits behind A, which is held; R waits behind both."""
     begun = program(f"cancel-pending/{action}/{form or 'omitted'}", "cancel-pending")
@@ -130,6 +139,7 @@ def call_programs() -> list[Program]:
     programs = [
         make(a, form, wait) for make in (cancel_running, cancel_pending) for a in ACTIONS for form, wait in FORMS
     ]
+    programs += [cancel_after_a_wait(a) for a in ACTIONS]
     programs += [cancel_scheduled(a) for a in ACTIONS]
     programs += [cancel_over(a, wait) for a in ACTIONS for wait in (False, True)]
     programs += [cancel_twice(a, b, started) for a in ACTIONS for b in ACTIONS for started in (True, False)]

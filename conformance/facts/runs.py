@@ -115,6 +115,11 @@ class Run:
         """Answered with a 4xx or a 5xx that leaves no doubt, and is about this call."""
         return not self.accepted and not self.unknown and self.create.status not in NO_EFFECT
 
+    @cached_property
+    def seen(self) -> bool:
+        """It executed, or a list showed it."""
+        return bool(self.told) or any(_names(c, self.tag) for c in self.thread.lists)
+
     @property
     def met_active_run(self) -> bool:
         """Refused with a 4xx that can be about the active run."""

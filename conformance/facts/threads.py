@@ -400,7 +400,11 @@ class Thread:
         first, last = min(r.create.sent for r in besides), max(r.create.until for r in besides)
         ended, cites = [], [r.create.n for r in besides]
         for run in self.runs.values():
-            if run in besides or run.refused or run.create.sent >= last:
+            if run in besides or run.create.sent >= last:
+                continue
+            if run.refused and run.seen:
+                return None  # whatever was answered: it is there
+            if run.refused:
                 continue
             if run.ended_at is None or not run.ended_before(first):
                 return None

@@ -279,7 +279,8 @@ def twice(thread: Thread) -> Iterator[Judgement]:
         )
         if first is None or code is None or code in NOT_NOW:
             continue
-        if second.ok or code in AGAIN or _conflicting(first, second):
+        over = 400 <= code < 500 and thread.runs[str(second.tag)].ended_before(second.sent)
+        if second.ok or over or code in AGAIN or _conflicting(first, second):
             yield Exercised()
         else:
             observed = f"the second cancel of {second.tag} was answered {shown(second)}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from reference_impl.multitask import ROLLED_BACK, Admission, Ending, Failure
-from reference_impl.storage import Run, RunStatus, Strategy, Thread
+from reference_impl.storage import Run, RunSpec, RunStatus, Strategy, Thread
 
 from .registry import Defective, defect
 from .surgery import before, keep_channel, put_on_top, rewind
@@ -126,6 +126,41 @@ class RollbackNeedsAnEarlierRun(Defective):
     def revert(self, run: Run) -> None:
         if before(self.checkpoints.lineage(run.thread.thread_id), run.run_id):
             super().revert(run)
+
+
+@defect(
+    must_fail=["rollback.reverts", "cancel.rollback-reverts", "history.explainable"],
+    may_fail=[
+        "rollback.lineage",
+        "enqueue.first-completes",
+        "thread.no-lost-update",
+        "enqueue.conserves-input",
+        "checkpoint.lineage",
+        "run.terminal-is-final",
+        "cancel.bulk",
+        "interrupt.keeps-progress",
+    ],
+)
+class RollbackToTheCreation(Defective):
+    """Rollback goes back to the state on which the run was created, and not to the one on which it started."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self._later: dict[Run, dict[str, set[str]]] = {}  # runs that it waited for, and what they had saved by then
+
+    def append(self, thread: Thread, spec: RunSpec) -> Run:
+        lineage = self.checkpoints.lineage(thread.thread_id)
+        ahead = {r.run_id: {str(s.key) for s in lineage.of_run(r.run_id)} for r in thread.inflight()}
+        run = super().append(thread, spec)
+        self._later[run] = ahead
+        return run
+
+    def revert(self, run: Run) -> None:
+        super().revert(run)
+        lineage = self.checkpoints.lineage(run.thread.thread_id)
+        for run_id, saved in self._later.get(run, {}).items():
+            for later in [s for s in lineage.of_run(run_id) if str(s.key) not in saved]:
+                lineage.remove(later.key)
 
 
 @defect(must_fail=["rollback.reverts", "history.explainable"], may_fail=["rollback.lineage", "cancel.rollback-reverts"])
