@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from conformance.facts.clients import RELEASE_S
 from conformance.fuzz.choosing import chance, pick, weighted
 from conformance.fuzz.scripts import Shape, swallow_gate
 from conformance.fuzz.writing import ACTIONS, STAYING, STRATEGIES, Line, Writer
@@ -174,7 +175,7 @@ def clients(w: Writer, line: Line) -> None:
     w.moves += [] if late else joins
     match weighted(w.chooser, ((4, "itself"), (3, "displaced"), (3, "cancelled"))):
         case "displaced":
-            w.add(w.new(line, pick(w.chooser, ACTIONS), "short"))
+            w.add(w.new(line, pick(w.chooser, ACTIONS), weighted(w.chooser, QUEUED)))
         case "cancelled":
             w.moves.append(Cancel(tag, pick(w.chooser, ACTIONS)))
             line.end(tag)
@@ -184,6 +185,8 @@ def clients(w: Writer, line: Line) -> None:
     if late or chance(w.chooser, 70):
         w.until("ended", tag)
     w.moves += joins if late else []
+    if chance(w.chooser, 50):
+        w.until("released", tag, RELEASE_S)  # while the thread goes on
     w.release(line, before)
 
 
@@ -229,27 +232,38 @@ def refused(w: Writer, line: Line) -> None:
     holder = w.hold(line, "held")
     if holder is None or w.full(2):
         return
+    by = pick(w.chooser, ENDPOINTS) if chance(w.chooser, 40) else "runs"
+    if chance(w.chooser, 25) and not w.full(3):  # the newest run has ended, and an older one has not
+        newest = w.new(line, "enqueue", "short")
+        w.moves += [newest, Cancel(newest.tag, pick(w.chooser, ACTIONS))]
+        w.until("ended", newest.tag)
     w.moves.append(Read(line.name))
-    w.add(w.new(line, "reject", "short"))
+    w.add(replace(w.new(line, "reject", "short"), endpoint=by))
     w.moves.append(Read(line.name))
     for tag in list(line.inflight):
         w.open(tag)
         w.until("ended", tag)
         line.end(tag)
-    last = w.new(line, "reject", "short")
+    last = replace(w.new(line, "reject", "short"), endpoint=by)
     w.add(last)
     w.until("ended", last.tag)
     line.end(last.tag)
 
 
 def updated(w: Writer, line: Line) -> None:
-    """A client updates the state while a run is held, and another one follows."""
+    """A client updates the state while a run is held, or before that, and another one follows."""
+    if chance(w.chooser, 30) and not line.inflight and line.made:
+        w.moves.append(Update(w.tag(), line.name))
     if w.hold(line, "held") is None or w.full():
         return
     before = list(line.inflight)
     if chance(w.chooser, 40):
         w.add(w.new(line, "enqueue", "short"))
-    w.moves += [Update(w.tag(), line.name), Read(line.name, deep=True)]
+    if chance(w.chooser, 35) and not w.full():
+        w.add(w.new(line, pick(w.chooser, ACTIONS), "short"))
+    else:
+        w.moves.append(Update(w.tag(), line.name))
+    w.moves.append(Read(line.name, deep=True))
     w.release(line, before)
 
 
@@ -320,7 +334,7 @@ def special(w: Writer, line: Line) -> None:
 
 
 def unscheduled(w: Writer, line: Line) -> None:
-    """A scheduled run is cancelled before it is due, on a thread that another run holds for longer."""
+    """A scheduled run is due on a thread that another run holds for longer, or is cancelled before that."""
     own, beside = Line("c"), Line("d")
     if w.full(3) or {own.name, beside.name} & {home.name for home in w.home.values()}:
         return
@@ -328,7 +342,10 @@ def unscheduled(w: Writer, line: Line) -> None:
     holder = w.hold(own, "held")
     scheduled = w.new(own, "enqueue", "held")
     slow = w.new(beside, "enqueue", "short", steps=(add(sleep=OVERDUE_MS),))
-    w.moves += [replace(scheduled, after=1), Cancel(scheduled.tag, pick(w.chooser, ACTIONS)), slow]
+    w.moves.append(replace(scheduled, after=1))
+    if chance(w.chooser, 60):
+        w.moves.append(Cancel(scheduled.tag, pick(w.chooser, ACTIONS)))
+    w.moves.append(slow)
     w.until("ended", slow.tag)
     for tag in filter(None, (holder, scheduled.tag)):
         w.open(tag)

@@ -27,7 +27,9 @@ STRATEGIES: tuple[tuple[int, Strategy | None], ...] = (
 )
 FIRST: tuple[tuple[int, Strategy], ...] = ((76, "enqueue"), (8, "reject"), (8, "interrupt"), (8, "rollback"))
 FAULTS: tuple[tuple[int, Fault], ...] = ((3, "late"), (4, "lost"), (3, "dropped"))
-Waited = Literal["inside", "entered", "answered", "ended", "stopped", "left", "listed", "halted", "begun", "hooked"]
+Waited = Literal[
+    "inside", "entered", "answered", "ended", "stopped", "left", "listed", "halted", "begun", "hooked", "released"
+]
 
 
 @dataclass
