@@ -233,7 +233,7 @@ def refused(w: Writer, line: Line) -> None:
     if holder is None or w.full(2):
         return
     by = pick(w.chooser, ENDPOINTS) if chance(w.chooser, 40) else "runs"
-    if chance(w.chooser, 25) and not w.full(3):  # the newest run has ended, and an older one has not
+    if chance(w.chooser, 45) and not w.full(3):  # the newest run has ended, and an older one has not
         newest = w.new(line, "enqueue", "short")
         w.moves += [newest, Cancel(newest.tag, pick(w.chooser, ACTIONS))]
         w.until("ended", newest.tag)
@@ -252,14 +252,14 @@ def refused(w: Writer, line: Line) -> None:
 
 def updated(w: Writer, line: Line) -> None:
     """A client updates the state while a run is held, or before that, and another one follows."""
-    if chance(w.chooser, 30) and not line.inflight and line.made:
+    if chance(w.chooser, 50) and not line.inflight and line.made:
         w.moves.append(Update(w.tag(), line.name))
     if w.hold(line, "held") is None or w.full():
         return
     before = list(line.inflight)
     if chance(w.chooser, 40):
         w.add(w.new(line, "enqueue", "short"))
-    if chance(w.chooser, 35) and not w.full():
+    if chance(w.chooser, 50) and not w.full():
         w.add(w.new(line, pick(w.chooser, ACTIONS), "short"))
     else:
         w.moves.append(Update(w.tag(), line.name))
