@@ -102,9 +102,9 @@ def publish_findings(findings: list[Path], numbers: str, minutes: float, out: Pa
             shown = shows(finding, own.url)
         about = json.loads((finding / "finding.json").read_text())
         place = out / finding.name
-        place.mkdir()
-        for name in ("finding.txt", "program.json", "reproduce.py"):
-            shutil.copyfile(finding / name, place / name)
+        shutil.copytree(finding, place, ignore=shutil.ignore_patterns("original.json", "timeline.txt"))
+        text = (place / "finding.txt").read_text()
+        (place / "finding.txt").write_text(text.replace(str(finding), finding.name))
         rate = "not tried again" if about["rate"] is None else f"{about['rate'][0]} of {about['rate'][1]}"
         link = f"[{about['requirement']}]({finding.name}/finding.txt)"
         said = f"shows it in {shown} of {TRIES} runs"
