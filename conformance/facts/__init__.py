@@ -34,6 +34,7 @@ from conformance.facts.words import (
     shown,
     targets,
     unsure,
+    webhook_refused,
 )
 
 __all__ = [
@@ -81,4 +82,5 @@ __all__ = [
     "shown",
     "targets",
     "unsure",
+    "webhook_refused",
 ]

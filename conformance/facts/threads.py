@@ -22,6 +22,7 @@ from conformance.facts.words import (
     no_such_endpoint,
     parse_log,
     shown,
+    webhook_refused,
 )
 from conformance.history import OLDER, WITHOUT_PROBE, Call, Epilogue, GateOpened, History, Remark, Told
 
@@ -55,7 +56,9 @@ class Thread:
         self.lists: list[Call] = [c for c in self.calls if c.op == "list_runs" and c.ok and not c.error]
         self.runs: dict[str, Run] = {}
         for call in self.calls:
-            if call.op == "create" and call.tag is not None and not no_such_endpoint(call, self.calls):
+            if call.op != "create" or call.tag is None or webhook_refused(call):
+                continue
+            if not no_such_endpoint(call, self.calls):
                 self.runs[call.tag] = Run(self, call)
         self.epilogue: Epilogue | None = next((e for e in facts.history.of(Epilogue) if e.thread == name), None)
 

@@ -18,6 +18,7 @@ NO_EFFECT = frozenset({429, 503})  # refusals that say "not now": without effect
 # A 4xx that is about something else than the active run (authorisation, routing, the request's form).
 NOT_THE_RUN = frozenset({401, 402, 403, 404, 405, 406, 408, 411, 413, 414, 415, 431})
 NO_SUCH_ENDPOINT = frozenset({405, 501})  # how a target says that it has not one of the ways in
+WEBHOOK_REFUSED = frozenset({400, 403, 422})
 PERHAPS = frozenset({502, 504})  # a gateway's: the call may have taken effect
 CANCELS = frozenset({"cancel", "cancel_many"})
 READS = frozenset({"list_runs", "get_run", "get_thread", "get_state", "get_history"})
@@ -73,6 +74,11 @@ def no_such_endpoint(call: Call, calls: Iterable[Call]) -> bool:
         return False
     ops = {c.op: c.ok for c in calls if c.op in ("create_thread", "delete_thread")}
     return call.status in NO_SUCH_ENDPOINT or (call.status == 404 and ops == {"create_thread": True})
+
+
+def webhook_refused(call: Call) -> bool:
+    """A create that is refused, as it may well be, for the address of its webhook: this machine's loopback."""
+    return call.op == "create" and bool(call.request.get("webhook")) and call.status in WEBHOOK_REFUSED
 
 
 def targets(call: Call) -> tuple[str, ...]:

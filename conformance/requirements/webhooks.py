@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import TERMINAL, Run, Thread, fact
+from conformance.facts import TERMINAL, Run, Thread, fact, webhook_refused
 from conformance.history import Remark
 from conformance.requirements.base import SHOULD, Exercised, Inapplicable, Judgement, Violation, requirement
 
@@ -23,7 +23,7 @@ def once(thread: Thread) -> Iterator[Judgement]:
     if str(thread.facts.history.program["family"]).startswith("webhook-"):
         if thread.facts.history.transport != "callback":
             yield Inapplicable("the target cannot be expected to reach a webhook of the harness")
-        elif any(r.create.request.get("webhook") and r.create.status in (400, 422) for r in thread.runs.values()):
+        elif any(webhook_refused(c) for c in thread.calls):
             yield Inapplicable("a run with a webhook on loopback is refused")
     for run in thread.runs.values():
         if not run.accepted or not run.create.request.get("webhook"):

@@ -162,6 +162,9 @@ class StuckPending(Defective):
 @defect(
     must_fail=["enqueue.separate-run", "checkpoint.attributed", "history.explainable"],
     may_fail=[
+        "rollback.reverts",
+        "rollback.lineage",
+        "rollback.no-orphans",
         "enqueue.conserves-input",
         "cancel.interrupt",
         "cancel.rollback-reverts",

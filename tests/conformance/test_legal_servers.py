@@ -317,3 +317,14 @@ def test_an_update_may_be_put_off_until_the_run_that_it_met_is_over() -> None:
     made.open("g", 50).told("leave", "A", 0, 60).enter("A", 1, 61, ["A:0"]).told("leave", "A", 1, 62)
     made.create("B", "enqueue", 40, 45, steps=ONE).enter("B", 0, 80, ["A:0", "A:1", "U:0"])
     assert verdict(ended(made, ["A:0", "A:1", "U:0", "B:0"], A="success", B="success")) == "explained"
+
+
+@pytest.mark.parametrize("strategy", ["reject", "enqueue", "rollback"])
+def test_a_create_whose_webhook_is_refused_breaks_nothing(strategy: str) -> None:
+    made = held()
+    request = {"strategy": strategy, "steps": list(ONE), "webhook": True}
+    made.call("create", 30, 35, 422, {"detail": "Webhook host blocked"}, tag="B", request=request).open("g", 50)
+    made.told("leave", "A", 0, 60).enter("A", 1, 61, ["A:0"]).told("leave", "A", 1, 62)
+    judged = judge(ended(made, ["A:0", "A:1"], A="success"))
+    about = ("reject.conflict", "reject.code", "reject.no-effect", "history.explainable", f"{strategy}.accepted")
+    assert [id for id in about if id in judged and judged[id].violations] == []

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -66,10 +67,10 @@ def campaign(out: Path, seed: int, url: str, minutes: float) -> tuple[list[Path]
         raise SystemExit(
             f"{' '.join(command)} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         )
-    numbers = next((line for line in " ".join(done.stdout.split()).split("reports:")[:1]), "")
-    return sorted(p.parent for p in out.glob("findings/*/finding.json")), numbers[
-        numbers.rfind(" findings;") - 4 :
-    ].strip()
+    said = re.search(r"\d+ findings?; [^()]*\(seed [^)]*\)", " ".join(done.stdout.split()))
+    return sorted(p.parent for p in out.glob("findings/*/finding.json")), said[
+        0
+    ] if said else "what it said last is lost"
 
 
 def shows(finding: Path, url: str) -> int:
@@ -110,6 +111,8 @@ def publish_findings(findings: list[Path], numbers: str, minutes: float, out: Pa
         said = f"shows it in {shown} of {TRIES} runs"
         lines.append(f"| {link} | {about['level']} | {plain(about['observed'])} | {rate} | {said} |")
     (out / "README.md").write_text("\n".join(lines) + "\n")
+    with (out.parent / "README.md").open("a") as page:
+        page.write(f"\nWhat a fuzzing campaign of {minutes:g} minutes found: [fuzz](fuzz/README.md).\n")
 
 
 def main() -> None:
