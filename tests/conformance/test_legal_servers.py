@@ -328,3 +328,22 @@ def test_a_create_whose_webhook_is_refused_breaks_nothing(strategy: str) -> None
     judged = judge(ended(made, ["A:0", "A:1"], A="success"))
     about = ("reject.conflict", "reject.code", "reject.no-effect", "history.explainable", f"{strategy}.accepted")
     assert [id for id in about if id in judged and judged[id].violations] == []
+
+
+@pytest.mark.parametrize(("read_between", "found"), [(True, 0), (False, 1)])
+def test_a_cancel_of_what_is_over_may_be_any_error_of_the_clients(read_between: bool, found: int) -> None:
+    request = {"action": "interrupt"}
+    made = held().call("cancel", 30, 35, 202, tag="A", request=request)
+    if read_between:
+        made.read("A", "interrupted", 40)
+    made.call("cancel", 50, 55, 409, {"detail": "over"}, tag="A", request=request).open("g", 60)
+    assert len(judge(ended(made, [], A="interrupted"))["cancel.twice"].violations) == found
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_run_that_is_there_blocks_whatever_its_create_was_answered(listed: bool) -> None:
+    made = Made().create("A", "enqueue", 0, 5, 500, steps=GATED)
+    if listed:
+        made.lists(10, A="running")
+    made.create("B", "reject", 20, 25, 409, steps=ONE)
+    assert bool(judge(ended(made, []))["reject.reopens"].violations) is not listed
