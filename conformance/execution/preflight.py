@@ -18,7 +18,7 @@ from conformance.execution.client import Address, Client
 from conformance.execution.director import Execution
 from conformance.execution.hello import Heard, Hello
 from conformance.execution.listener import Listener
-from conformance.execution.scene import COMES_BACK, LATER_S, TargetLost, clean_up
+from conformance.execution.scene import TargetLost, asked_again, clean_up
 from conformance.execution.session import Bounds, Session
 from conformance.history import Call, GateOpened, History, Told
 from conformance.programs import Action, Program, emit, gate, program
@@ -183,14 +183,7 @@ def _json(response: httpx.Response) -> Any:
 
 
 async def _posted(client: Client, path: str, body: Any) -> httpx.Response:
-    """Sent again for a while where it is refused for now."""
-    answer = await client.http.post(path, json=body)
-    for pause in LATER_S:
-        if answer.status_code not in COMES_BACK:
-            break
-        await anyio.sleep(pause)
-        answer = await client.http.post(path, json=body)
-    return answer
+    return await asked_again(lambda: client.http.post(path, json=body), lambda answer: answer.status_code)
 
 
 async def new_thread(client: Client, made: set[str]) -> httpx.Response:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 import anyio
 
@@ -12,6 +15,7 @@ from conformance.execution.transport import Room, enter
 from conformance.history import OLDER, Call, History
 from conformance.programs import NOBODY, Program
 
+Answer = TypeVar("Answer")
 TERMINAL = frozenset({"success", "error", "interrupted", "timeout"})
 INFLIGHT = frozenset({"pending", "running"})
 CLEANUP_S = 5.0
@@ -27,6 +31,17 @@ class NotReached(Exception):
 
 class TargetLost(Exception):
     """The target does not answer any more; the text says what was tried."""
+
+
+async def asked_again(ask: Callable[[], Awaitable[Answer]], status: Callable[[Answer], int | None]) -> Answer:
+    """The answer to a call that is made again for a while where it is refused for now."""
+    answer = await ask()
+    for pause in LATER_S:
+        if status(answer) not in COMES_BACK:
+            break
+        await anyio.sleep(pause)
+        answer = await ask()
+    return answer
 
 
 class Scene:
@@ -70,12 +85,7 @@ class Scene:
                 continue
             # Not to be broken off: a thread whose id is not learned could not be removed.
             with anyio.CancelScope(shield=True):
-                call = await self.client.create_thread(self.recorder, name)
-                for pause in LATER_S:
-                    if call.status not in COMES_BACK:
-                        break
-                    await anyio.sleep(pause)
-                    call = await self.client.create_thread(self.recorder, name)
+                call = await asked_again(partial(self.client.create_thread, self.recorder, name), lambda c: c.status)
                 if call.ok and not call.error:
                     self.threads[name] = self.recorder.redactor.original(call.answer["thread_id"])
                     self.session.threads.add(self.threads[name])
