@@ -29,11 +29,11 @@ from conformance.execution.scene import TargetLost, clean_up
 from conformance.execution.session import Session
 from conformance.history import History, Remark
 from conformance.offline import Kept, history_file, middle
-from conformance.programs import Program
+from conformance.programs import CRACK, Program
 from conformance.requirements import REGISTRY
 from conformance.scenarios import all_programs
 from conformance.scenarios_graph import graph_programs
-from conformance.verdicts import Judged, Tally, decide
+from conformance.verdicts import Judged, Tally, decide, hit_the_crack
 
 LOST_IN_A_ROW = 3  # so many programs in a row cannot even create a thread: does the target answer at all?
 DRAIN_S = 10.0  # so long the verdicts on what was executed are waited for when a check is broken off
@@ -174,6 +174,9 @@ class Check:
             await self._could_not_run(session, program, str(e))
             return
         self._lost_in_a_row = 0
+        if program.family.endswith(CRACK):
+            for aimed in (r.detail for r in history.of(Remark) if r.kind == "aimed"):
+                session.aim.tried(aimed["at"], aimed["offset_ms"], hit_the_crack(history))
         await self.take(history)
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ Missing = Literal["create", "refuse"]
 Fault = Literal["dropped", "lost", "late"]
 """What goes wrong on the client's side of a call: its connection is closed as soon as the request is sent
 (``dropped``), or when the answer begins to arrive (``lost``); or the answer is taken only after a while (``late``)."""
+CRACK = "-crack"  # how the families end whose trials are to hit the end of a superstep
 Step = Mapping[str, Any]  # one instruction of the probe's mini-language: see probe/graph.py
 
 # --- the probe's instructions ----------------------------------------------------------------------
@@ -232,7 +233,8 @@ class Crack:
 
     With ``gate``: the gate is opened so that its release meets the call; ``offset_ms`` > 0 sends the
     call that much after the release is due. Without: ``offset_ms`` from the instant at which the
-    superstep that the run is in is due to end, by the pace of those before it.
+    superstep that the run is in is due to end, by the pace of those before it. In the families of ``CRACK`` the
+    director comes nearer to the offsets that hit, as long as few do.
     """
 
     do: ClassVar[str] = "crack"

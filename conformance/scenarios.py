@@ -484,15 +484,16 @@ CrackKind = Literal["interrupt", "rollback", "cancel-interrupt", "cancel-rollbac
 CRACK_KINDS: tuple[CrackKind, ...] = ("interrupt", "rollback", "cancel-interrupt", "cancel-rollback")
 
 
-def crack(kind: CrackKind, how: Literal["gate", "quick-5", "quick-20"], trial: int, trials: int, seed: int) -> Program:
+def crack(kind: CrackKind, how: Literal["gate", "quick-5", "quick-20"], trial: int, seed: int) -> Program:
     """A displacing call around the instant at which a superstep ends.
 
-    ``gate``: a gate is released and the call is sent together, swept over -10 … +30 ms around the measured
-    gate latency. ``quick-…``: supersteps of 5 or 20 ms, and the call at a random instant around
-    the end of a random one. A second gate
-    holds the run later on, so that it certainly cannot have ended by itself.
+    ``gate``: a gate is released and the call is sent together, -10 … +30 ms around the measured gate latency.
+    ``quick-…``: supersteps of 5 or 20 ms, and the call at a random instant around the end of a random one. Most come
+    at the instants that hit most ends of fast servers; of slow ones all hit. A second gate holds the run later on, so
+    that it certainly cannot have ended by itself.
     """
     family = f"{kind}-crack"
+    drawn = random.Random(f"{seed} {family} {how} {trial}")
     begun = program(_name(family, how, str(trial)), family)
     action: Action = "rollback" if kind.endswith("rollback") else "interrupt"
     displacing: Create | Cancel
@@ -502,14 +503,14 @@ def crack(kind: CrackKind, how: Literal["gate", "quick-5", "quick-20"], trial: i
         displacing = Create("B", action, (add(), note("B")), waits=False)
     if how == "gate":
         script = (add(), gate("g", op="add"), *(add() for _ in range(8)), note("A"), gate("late"))
-        offset = -10 + 40 * trial / max(1, trials - 1)
-        begun = begun.create("A", "enqueue", *script, waits=False).until_inside("A", "g").crack(displacing, offset, "g")
+        begun = begun.create("A", "enqueue", *script, waits=False).until_inside("A", "g")
+        begun = begun.crack(displacing, drawn.triangular(-10, 30, 8), "g")
     else:
-        length, drawn = int(how.removeprefix("quick-")), random.Random(f"{seed} {family} {how} {trial}")
+        length = int(how.removeprefix("quick-"))
         script = (*(add(sleep=length) for _ in range(12)), gate("late"))
         # A random superstep, late enough that their length is measured, and a random instant around its end.
         begun = begun.create("A", "enqueue", *script, waits=False).until_entered("A", drawn.randrange(2, 8))
-        begun = begun.crack(displacing, drawn.uniform(-4, 2))
+        begun = begun.crack(displacing, drawn.triangular(-4, 2, -1.5))
     if kind.startswith("cancel"):
         begun = begun.create("B", "enqueue", add(), note("B"))
     return begun.until_entered("B", 0, needed=False).open("late").until_ended("B", needed=False)
@@ -564,7 +565,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
     programs += [*call_programs(), *endpoint_programs()]
     for kind in CRACK_KINDS:
         for how in ("gate", "quick-5", "quick-20"):
-            programs += [crack(kind, how, trial, cracks, seed) for trial in range(cracks)]
+            programs += [crack(kind, how, trial, seed) for trial in range(cracks)]
     harming = [delete_queued(which) for which in ("first", "last", "head")]
     harming += [delete_last(False), delete_last(True), delete_ended(), thread_renewed(False), thread_renewed(True)]
     harming.append(thread_renewed(True, queued=True))

@@ -17,26 +17,34 @@ STOPS: tuple[Stop, ...] = ("interrupt", "rollback", "cancel-interrupt", "cancel-
 
 
 def same(strategy: Strategy, endpoint: Endpoint, second: bool) -> Program:
-    """The same on two threads, on one of them with the endpoint: by it, the first or the second run is created."""
+    """The same on two threads, on one of them with the endpoint: by it, the first or the second run is created. One
+    after the other, for targets that execute one run at a time."""
     family = f"same-{endpoint}"
     begun = program(f"{family}/{strategy}/{'second' if second else 'first'}", family)
-    first_by: Endpoint = "runs" if second else endpoint
-    second_by: Endpoint = endpoint if second else "runs"
-    begun = begun.create("A", "enqueue", *HELD, waits=False)
-    begun = begun.create("C", "enqueue", *HELD, thread="u", endpoint=first_by, waits=False)
-    begun = begun.until_inside("A", "g").until_inside("C", "g")
-    refused = strategy == "reject"
-    begun = begun.create("B", strategy, *SECOND)
-    begun = begun.create("D", strategy, *SECOND, thread="u", endpoint=second_by, waits=refused)
-    begun = begun if refused else begun.until_listed("D")
-    begun = begun.until_steady(STEADY_S) if strategy == "enqueue" else begun  # D has time to start beside C
-    begun = begun.read().read("u")
+    begun = _met(begun, strategy, "t", ("A", "B"), ("runs", "runs"))
+    begun = _met(begun, strategy, "u", ("C", "D"), ("runs", endpoint) if second else (endpoint, "runs"))
+    if strategy != "reject":
+        return begun
+    last: Endpoint = endpoint if second else "runs"
+    return begun.create("E", strategy, emit(), thread="u", endpoint=last).until_ended("E", needed=False)
+
+
+def _met(
+    begun: Program, strategy: Strategy, thread: str, tags: tuple[str, str], by: tuple[Endpoint, Endpoint]
+) -> Program:
+    """A run that is held, and one that meets it."""
+    (first, second), refused = tags, strategy == "reject"
+    key, then = f"g-{first}", f"g-{second}"
+    held = (add(), note(first), gate(key, op="add"), emit())
+    begun = begun.create(first, "enqueue", *held, thread=thread, endpoint=by[0], waits=False).until_inside(first, key)
+    waits = refused or by[1] == "runs"
+    begun = begun.create(second, strategy, gate(then), add(), thread=thread, endpoint=by[1], waits=waits)
+    begun = begun if refused else begun.until_listed(second)
+    begun = begun.until_steady(STEADY_S) if strategy == "enqueue" else begun  # the second has time to start beside it
+    begun = begun.read(thread)
     if strategy in ACTIONS:
-        begun = begun.until_stopped("A", "B").until_stopped("C", "D").until_inside("D", "b", needed=False)
-    ended = begun.open("g", "b").until_ended("A", "C", needed=False)
-    if not refused:
-        return ended
-    return ended.create("E", strategy, emit(), thread="u", endpoint=second_by).until_ended("E", needed=False)
+        begun = begun.until_stopped(first, second).until_inside(second, then, needed=False)
+    return begun.open(key, then).until_ended(*(tags[:1] if refused else tags), needed=False)
 
 
 def clients(endpoint: Endpoint, stop: Stop, started: bool) -> Program:

@@ -14,6 +14,7 @@ from conformance.explain import BUDGET
 from conformance.facts import CANCELS, Facts, no_such_endpoint
 from conformance.history import Call, History, Told
 from conformance.observed import observe
+from conformance.programs import CRACK
 from conformance.proof import Witness, verify
 from conformance.requirements import REGISTRY, Level, Requirement
 from conformance.requirements.base import (
@@ -156,7 +157,6 @@ class Result:
         return "always" if self.failed >= self.exercised else "sometimes"
 
 
-CRACK = "-crack"
 LEAST_CRACKED = 0.3  # share of crack trials in which a superstep must have ended while the call was under way
 
 

@@ -24,6 +24,7 @@ from conformance.execution.settling import Settling
 from conformance.execution.tasks import background
 from conformance.history import WITHOUT_PROBE, Call, History, Remark
 from conformance.programs import (
+    CRACK,
     NOBODY,
     Cancel,
     CancelMany,
@@ -286,11 +287,14 @@ class Execution(Settling):
     async def _crack(self, move: Crack, tasks: anyio.abc.TaskGroup) -> None:
         if isinstance(move.call, Cancel):
             await self._run_id(move.call.tag)
-        call_at, gate_at = move.offset_ms / 1000, 0.0
+        aim, kind = self.session.aim, "superstep" if move.gate is None else "gate"
+        offset_ms = aim.sharpened(kind, move.offset_ms) if self.program.family.endswith(CRACK) else move.offset_ms
+        offset, lead, gate_at = offset_ms / 1000, aim.lead, 0.0
         if move.gate is None or self.session.transport == "stream":
-            call_at = max(0.0, call_at + self._due(move.of) - self.recorder.now())
+            now = self.recorder.now()
+            call_at = self._due(move.of, now + lead - offset) + offset - lead - now
         else:
-            call_at += self.session.bounds.release
+            call_at = offset - lead + self.session.bounds.release
             gate_at, call_at = max(0.0, -call_at), max(0.0, call_at)
 
         async def release() -> None:
@@ -298,6 +302,7 @@ class Execution(Settling):
             if move.gate is not None:
                 await self.room.open(move.gate)
 
+        begun = self.recorder.now() + call_at
         async with anyio.create_task_group() as pair:
             pair.start_soon(release)
             await anyio.sleep(call_at)
@@ -305,20 +310,25 @@ class Execution(Settling):
                 await self._cancel(move.call)
             else:
                 await self._create(move.call, tasks)
+        calls = (r for r in reversed(self.recorder.records) if isinstance(r, Call) and r.op in ("create", "cancel"))
+        if (sent := next((c.sent for c in calls if c.tag == move.call.tag), None)) is not None:
+            aim.sent(sent - begun)
+        self.recorder.add(Remark, at=self.recorder.now(), kind="aimed", detail={"at": kind, "offset_ms": offset_ms})
 
-    def _due(self, tag: str) -> float:
-        """When the superstep that the run is in is due to end: as long after its entry as those before it."""
+    def _due(self, tag: str, earliest: float) -> float:
+        """When a superstep of the run is due to end, the first one that is not due before ``earliest``: each is taken
+        to be as long after its entry as those before it."""
         told = self.recorder.told.get(tag, [])
         if told and told[-1].kind == "enter" and told[-1].detail.get("gate") and self.session.transport == "stream":
-            return told[-1].t + self.session.bounds.timed + min(r.at - r.t for r in told)
+            due = told[-1].t + self.session.bounds.timed + min(r.at - r.t for r in told)
+            return max(due, earliest)
         entered = [r.t for r in told if r.kind == "enter"]
-        now = self.recorder.now()
         if len(entered) < 2:
-            return now
+            return earliest
         pace = max(0.001, statistics.median(b - a for a, b in itertools.pairwise(entered)))
         # The probe's clock on ours, by its fastest announcement: good enough to aim by.
         due = entered[-1] + pace + min(r.at - r.t for r in told)
-        return due if due > now else due + pace * math.ceil((now - due) / pace)
+        return due if due >= earliest else due + pace * math.ceil((earliest - due) / pace)
 
 
 def _nothing(_: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from conformance.dialects import Dialect
 from conformance.displacing import Displaces
+from conformance.execution.aim import Aim
 from conformance.execution.burst import Fire, volley
 from conformance.execution.client import Client
 from conformance.execution.listener import Listener
@@ -60,6 +61,7 @@ class Session:
     threads: set[str] = field(default_factory=set)  # created here, not yet removed
     displaces: Displaces = "any"  # as far as the survey has seen
     fire: Fire = volley  # how simultaneous calls are sent
+    aim: Aim = field(default_factory=Aim)  # of calls that are to meet the end of a superstep
     stuck: int = 0  # threads that did not settle so far
     token: str = field(default_factory=lambda: secrets.token_hex(4))
     _instances: int = 0

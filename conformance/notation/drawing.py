@@ -20,7 +20,7 @@ from conformance.notation.document import DEFAULT_DIALECT, Document, show_step
 from conformance.notation.states import States
 from conformance.notation.words import BARE, Item, join, ms_of, quoted, words_of, written
 
-UNDRAWN = frozenset({"answered", "burst", "returned"})  # remarks that tell people nothing
+UNDRAWN = frozenset({"aimed", "answered", "burst", "returned"})  # remarks that tell people nothing
 _VERB_OF = {op: verb for verb, op in (*CALLS.items(), *READS.items()) if op}
 _KEY = re.compile(r"[A-Za-z0-9_]+")
 DRAWN_CHANNELS = ("log", "counter", "note", "tag", "run", "source", "messages")

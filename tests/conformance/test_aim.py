@@ -1,0 +1,69 @@
+"""Calls that are to meet the end of a superstep: sent the sooner, the later they were, and nearer to those that hit."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+from conformance.config import Options, Plan
+from conformance.dialects import Dialect
+from conformance.driver import Check
+from conformance.embedded import reference_server
+from conformance.execution.aim import ENOUGH, LEAST, MOST_S, Aim
+from conformance.execution.loop import run
+from conformance.history import History, Remark
+from conformance.programs import CRACK, Program
+from conformance.verdicts import Judged
+
+
+def test_a_call_is_begun_as_much_sooner_as_others_were_late() -> None:
+    aim = Aim()
+    assert aim.lead == 0
+    for late in (0.001, 0.002, 0.003):
+        aim.sent(late)
+    assert aim.lead == 0.002
+    for _ in range(50):
+        aim.sent(5.0)
+    assert aim.lead == MOST_S
+
+
+def test_offsets_come_nearer_to_those_that_hit_as_long_as_few_do() -> None:
+    """A window of 1 ms in 6: without learning one of six calls hits."""
+    drawn, aim, hits = random.Random(1), Aim(), []
+    for _ in range(200):
+        offset = aim.sharpened("superstep", drawn.uniform(-4, 2))
+        hits.append(-3 <= offset <= -2)
+        aim.tried("superstep", offset, hits[-1])
+    assert statistics.mean(hits) > 0.25
+    assert aim.sharpened("gate", 7.0) == 7.0, "nothing is known of gates"
+
+
+def test_offsets_stay_as_drawn_where_enough_hit() -> None:
+    aim = Aim()
+    for n in range(20):
+        aim.tried("superstep", float(n), n % 2 < 2 * ENOUGH - LEAST / 20)
+    for n in range(20):
+        aim.tried("superstep", float(n), n % 2 == 0)
+    assert aim.sharpened("superstep", 100.0) == 100.0
+
+
+class Cracks(Check):
+    """Only the trials that are to hit the end of a superstep, once each."""
+
+    aimed: list[Remark]
+
+    def _wanted(self, program: Program, families: set[str]) -> bool:  # noqa: ARG002
+        return program.family.endswith(CRACK)
+
+    def noted(self, history: History, judged: dict[str, Judged]) -> None:  # noqa: ARG002
+        self.aimed = [*getattr(self, "aimed", []), *(r for r in history.of(Remark) if r.kind == "aimed")]
+
+
+def test_the_history_says_how_a_call_was_aimed() -> None:
+    with reference_server() as url:
+        check = Cracks(Plan(url, Options(), Dialect(), 1, cracks=6, generated=False, rounds=0))
+        run(check.run)
+    tried = check.tally.crack_trials()
+    assert len(check.aimed) == sum(n for _, n in tried.values()) == 4 * 3 * 6
+    assert {r.detail["at"] for r in check.aimed} == {"gate", "superstep"}
+    assert sum(hit for hit, _ in tried.values()) > 0
