@@ -23,7 +23,7 @@ from conformance.fuzz.choosing import Dice, chance
 from conformance.fuzz.corpus import Corpus
 from conformance.fuzz.coverage import Cell
 from conformance.fuzz.findings import Finding, Key, Sighting
-from conformance.fuzz.grammar import generate, renamed
+from conformance.fuzz.grammar import Deck, generate, renamed
 from conformance.fuzz.lab import Gone, Known, Lab, Trial, laboratory
 from conformance.fuzz.mutating import mutate
 from conformance.fuzz.reproducing import script
@@ -35,6 +35,7 @@ MOST_FINDINGS = 60  # of different shape; what is found beyond is counted, and n
 
 VARIED = 35  # percent of the programs are variations of those that reached something new
 ENOUGH_KEPT = 20
+DEALT = 50  # percent of the new programs begin with a situation, each in its turn
 HARMLESS_SHARE = 0.6  # of the search; only then come deletions: what they may do to a target would hide the rest
 TAIL_S = 20.0  # so long what is under way may still take when the time is up
 SHRINK_SHARE = 0.3  # of the time, at most: what is left for making findings smaller, if there are any
@@ -192,6 +193,7 @@ class Campaign:
         self._listeners = listeners
         self._requirements = under(plan.dialect)
         self._drawn = plan.start
+        self._deck = Deck(f"{plan.seed}/{plan.start}")
         self._finished = False
         self._searching: anyio.CancelScope | None = None
         self._lost: str | None = None
@@ -306,7 +308,8 @@ class Campaign:
             return renamed(self.corpus.later.popleft(), name), seed
         if len(self.corpus) >= ENOUGH_KEPT and chance(dice, VARIED):
             return mutate(dice, self.corpus.choose(dice, self.stats.cells), name), seed
-        return generate(seed, name, harming, self.plan.alone), seed
+        first = self._deck.deal(harming) if chance(dice, DEALT) else None
+        return generate(seed, name, harming, self.plan.alone, first), seed
 
     def _late(self) -> bool:
         """Whether the last part of the campaign has come, in which the target may be harmed for good."""

@@ -6,6 +6,7 @@ needs several calls in one order, stands in ``situations``.
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Literal
 
@@ -29,7 +30,18 @@ from conformance.programs import (
     Update,
 )
 
-__all__ = ["ACTIONS", "MOST_RUNS", "STRATEGIES", "TAGS", "alone", "draw_program", "generate", "harms", "renamed"]
+__all__ = [
+    "ACTIONS",
+    "MOST_RUNS",
+    "STRATEGIES",
+    "TAGS",
+    "Deck",
+    "alone",
+    "draw_program",
+    "generate",
+    "harms",
+    "renamed",
+]
 
 FAMILY = "fuzz"
 THREADS = ("t", "u", "v", "w")
@@ -51,22 +63,35 @@ UNREACHED = {
     "bad-input.*": "a malformed request needs no overlap: doubletext check sends them, written by hand and generated",
 }
 """The requirements (globs) that no generated program exercises, and why; it exercises all others that can fail."""
-SPECIAL = 35  # percent of the waves are a situation
+SPECIAL = 30  # percent of the waves are a situation
 HARM = 55  # percent of the programs that may do harm do it by a situation
 ALONE, ALONE_HARMING = 1, 8  # percent of the programs have the target for themselves: all others wait meanwhile
 
 
-def generate(seed: int | str, name: str = "fuzz", harming: bool = False, alone: bool = True) -> Program:
+def generate(
+    seed: int | str,
+    name: str = "fuzz",
+    harming: bool = False,
+    alone: bool = True,
+    first: situations.Situation | None = None,
+) -> Program:
     """The program of a seed: the same seed, the same program.
 
-    ``harming``: with deletions, too; ``alone``: also such as have to be executed while no other is.
+    ``harming``: with deletions, too; ``alone``: also such as have to be executed while no other is; ``first``: what
+    it begins with.
     """
-    return draw_program(Dice(seed), name, harming, alone)
+    return draw_program(Dice(seed), name, harming, alone, first)
 
 
-def draw_program(chooser: Chooser, name: str = "fuzz", harming: bool = False, alone: bool = True) -> Program:
+def draw_program(
+    chooser: Chooser,
+    name: str = "fuzz",
+    harming: bool = False,
+    alone: bool = True,
+    first: situations.Situation | None = None,
+) -> Program:
     """A program by this chooser's decisions."""
-    return tidy(Program(name, FAMILY, tuple(_Grammar(chooser, harming, alone).write())))
+    return tidy(Program(name, FAMILY, tuple(_Grammar(chooser, harming, alone, first).write())))
 
 
 def harms(program: Program) -> bool:
@@ -79,18 +104,35 @@ def alone(program: Program) -> bool:
     return any(isinstance(m, Until) and m.what == "begun" for m in program.moves)
 
 
+class Deck:
+    """Every situation once, in a seeded order, before any comes again: none is left to luck in a short campaign."""
+
+    def __init__(self, seed: int | str) -> None:
+        self._random = random.Random(seed)
+        self._cards: dict[bool, list[situations.Situation]] = {False: [], True: []}
+
+    def deal(self, harming: bool) -> situations.Situation:
+        """The next one; ``harming``: of those with deletions."""
+        if not self._cards[harming]:
+            cards = list(situations.HARMING if harming else situations.SITUATIONS)
+            self._random.shuffle(cards)
+            self._cards[harming] = cards
+        return self._cards[harming].pop()
+
+
 class _Grammar(Writer):
     """Writes one program, wave by wave."""
 
-    def __init__(self, chooser: Chooser, harming: bool, alone: bool) -> None:
+    def __init__(self, chooser: Chooser, harming: bool, alone: bool, first: situations.Situation | None = None) -> None:
         super().__init__(chooser)
         self._harming = harming
         self._alone = alone
+        self._first = first
 
     def write(self) -> list[Move]:
         """All moves."""
         chooser = self.chooser
-        if self._alone and chance(chooser, ALONE_HARMING if self._harming else ALONE):
+        if self._first is None and self._alone and chance(chooser, ALONE_HARMING if self._harming else ALONE):
             (situations.deleted_wave if self._harming else situations.long_queue)(self)
             return self.moves
         lines = [Line(n) for n in THREADS[: weighted(chooser, ((74, 1), (20, 2), (4, 3), (2, 4)))]]
@@ -100,7 +142,10 @@ class _Grammar(Writer):
                 self._earlier(line)
             if len(lines) > 1 and chance(chooser, 60):
                 self.hold(pick(chooser, [other for other in lines if other is not line]))
-            if self._harming and chance(chooser, HARM):
+            if self._first is not None:
+                self._first(self, line)
+                self._first = None
+            elif self._harming and chance(chooser, HARM):
                 pick(chooser, situations.HARMING)(self, line)
             elif chance(chooser, SPECIAL):
                 pick(chooser, situations.SITUATIONS)(self, line)

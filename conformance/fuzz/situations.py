@@ -52,6 +52,7 @@ ENDING: tuple[tuple[int, Shape], ...] = ((2, "failing"), (1, "short"))
 TWICE: tuple[tuple[int, Fault | None], ...] = ((1, None), (2, "lost"), (1, "dropped"))
 OVERDUE_MS = 1500  # after so long a run that was to start in a second is due
 QUEUE = 9  # runs that wait
+CROWD = 12
 
 
 # --- cancels -------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def clients(w: Writer, line: Line) -> None:
     joins = [Join(tag, weighted(w.chooser, ((3, "stream"), (2, "join")))) for _ in range(1 + w.chooser.below(3))]
     late = chance(w.chooser, 15)
     w.moves += [] if late else joins
-    match weighted(w.chooser, ((4, "itself"), (3, "displaced"), (3, "cancelled"))):
+    match weighted(w.chooser, ((3, "itself"), (4, "displaced"), (3, "cancelled"))):
         case "displaced":
             w.add(w.new(line, pick(w.chooser, ACTIONS), weighted(w.chooser, QUEUED)))
         case "cancelled":
@@ -182,10 +183,10 @@ def clients(w: Writer, line: Line) -> None:
         case "itself":
             w.release(line, before)
             return
-    if late or chance(w.chooser, 70):
+    if late or chance(w.chooser, 85):
         w.until("ended", tag)
     w.moves += joins if late else []
-    if chance(w.chooser, 50):
+    if chance(w.chooser, 80):
         w.until("released", tag, RELEASE_S)  # while the thread goes on
     w.release(line, before)
 
@@ -368,6 +369,17 @@ def sent_twice(w: Writer, line: Line) -> None:
     w.release(line, before)
 
 
+def crowd(w: Writer, line: Line) -> None:
+    """More runs wait than fit on a page of some list."""
+    if line.inflight or w.full(1 + CROWD):
+        return
+    w.hold(line, "held")
+    before = list(line.inflight)
+    for _ in range(CROWD):
+        w.add(w.new(line, "enqueue", "short", steps=(add(),)))
+    w.release(line, before)
+
+
 def long_queue(w: Writer) -> None:
     """A run on an idle thread beside a held one with a long queue; another one shows before that two can execute at
     once. With the target for itself."""
@@ -408,6 +420,7 @@ SITUATIONS: tuple[Situation, ...] = (
     clients,
     special,
     unscheduled,
+    crowd,
 )
 
 

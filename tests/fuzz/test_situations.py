@@ -19,6 +19,7 @@ from conformance.execution.loop import run
 from conformance.fuzz import situations
 from conformance.fuzz.choosing import Dice
 from conformance.fuzz.findings import Finding, Key
+from conformance.fuzz.grammar import Deck
 from conformance.fuzz.lab import Trial, laboratory
 from conformance.fuzz.reducing import tidy
 from conformance.fuzz.reproducing import script
@@ -42,6 +43,7 @@ ABOUT = {  # one of these is exercised, whatever was drawn
     "refused": {"reject.conflict"},
     "updated": {"state.update-not-lost"},
     "sent_twice": {"history.explainable"},
+    "crowd": {"enqueue.fifo"},
     "long_queue": {"thread.not-starved"},
     "deleted_queue": {"delete.thread-settles"},
     "deleted_running": {"delete.stops-writes"},
@@ -88,6 +90,15 @@ def trials(url: str) -> dict[str, list[Trial]]:
 def test_all_of_them_are_tried() -> None:
     there = {f.__name__ for f in (*situations.SITUATIONS, *situations.HARMING)} | {"long_queue", "deleted_wave"}
     assert there == set(ABOUT)
+
+
+def test_each_is_dealt_in_its_turn() -> None:
+    deck, again = Deck("deck/1"), Deck("deck/1")
+    for harming, all_of_them in ((False, situations.SITUATIONS), (True, situations.HARMING)):
+        dealt = [deck.deal(harming) for _ in range(2 * len(all_of_them))]
+        for half in (dealt[: len(all_of_them)], dealt[len(all_of_them) :]):
+            assert sorted(f.__name__ for f in half) == sorted(f.__name__ for f in all_of_them)
+        assert dealt == [again.deal(harming) for _ in dealt]
 
 
 @pytest.mark.parametrize("name", ABOUT)
