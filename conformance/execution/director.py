@@ -292,7 +292,7 @@ class Execution(Settling):
         offset, lead, gate_at = offset_ms / 1000, aim.lead, 0.0
         if move.gate is None or self.session.transport == "stream":
             now = self.recorder.now()
-            call_at = self._due(move.of, now + lead - offset) + offset - lead - now
+            call_at = max(0.0, self._due(move.of, now + lead - offset) + offset - lead - now)
         else:
             call_at = offset - lead + self.session.bounds.release
             gate_at, call_at = max(0.0, -call_at), max(0.0, call_at)

@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.facts import Claim
 from conformance.fuzz.findings import Finding
-from conformance.history import Call
+from conformance.history import Call, Told
 from conformance.programs import (
     Cancel,
     CancelMany,
@@ -160,15 +160,19 @@ def _said(**options: Any) -> str:
 
 
 def _checks(finding: Finding) -> Iterator[str]:
-    """What of the proof the script can see for itself; where that is nothing, the answers and the end as they were."""
+    """What of the proof the script can see for itself; where that is nothing decisive, what the proof cites, or the
+    answers and the end as they were."""
     facts = [f.claim for f in finding.violation.proof if isinstance(f.claim, Claim)]
     checks = [check for claim in facts if (check := _check(claim.kind, dict(claim.args))) is not None]
+    found = [str(dict(claim.args)["run"]) for claim in facts if claim.kind == "found"]
+    if finding.key.requirement == "rollback.reverts" and len(found) == 2:
+        checks.append(f"s.found({found[0]!r}) != s.found({found[1]!r})")
     decisive = [check for check in checks if not check.startswith("s.codes")]
     refused_or_not = finding.key.requirement.startswith(("reject.", "enqueue.accepted", "interrupt.accepted"))
     if decisive or (checks and refused_or_not) or finding.key.requirement == "rollback.accepted":
         yield from checks
         return
-    yield from _as_it_ended(finding)
+    yield from _as_cited(finding) or _as_it_ended(finding)
 
 
 def _check(kind: str, args: dict[str, Any]) -> str | None:
@@ -187,6 +191,8 @@ def _check(kind: str, args: dict[str, Any]) -> str | None:
             return f"any(e.startswith({args['run'] + ':'!r}) for e in s.state[{args['thread']!r}]['log'])"
         case "unsettled":
             return f"not s.settled[{args['thread']!r}]"
+        case "written":
+            return f"s.wrote({args['run']!r}, {args['step']!r})"
         case "fork" | "hole":
             return f"s.broken({args['thread']!r})"
         case "carries":
@@ -202,13 +208,36 @@ def _code(tag: str, code: int) -> str:
     return f"s.codes[{tag!r}] < 300" if code < 300 else f"s.codes[{tag!r}] == {code}"
 
 
+def _as_cited(finding: Finding) -> list[str]:
+    """What the records show that a contradiction cites; nothing where the script cannot see all of that."""
+    records = {r.n: r for r in finding.history.records}
+    checks: list[str] = []
+    for n in (n for fact in finding.violation.proof for n in fact.cites):
+        match records[n]:
+            case Call() as call if shown := list(_shown(call)):
+                checks += shown
+            case Call(op="cancel", status=int(status)) if status < 300:
+                pass  # the scene sends it
+            case Told(kind="enter", step=0, tag=tag, detail=detail):
+                found = detail.get("found") or {}
+                checks += [f"s.found({tag!r})[{what!r}] == {found.get(what)!r}" for what in ("log", "counter")]
+            case _:
+                return []
+    return checks if any(c.startswith(("s.state", "s.found")) for c in checks) else []
+
+
 def _as_it_ended(finding: Finding) -> Iterator[str]:
     for call in finding.history.of(Call):
-        if call.op == "create" and call.status is not None:
-            yield _code(str(call.tag), call.status)
-        elif call.op == "get_run" and call.phase == "final" and (call.status == 404 or (call.ok and not call.error)):
-            status = "gone" if call.status == 404 else call.answer["status"]
-            yield f"s.final.get({call.tag!r}) == {status!r}"
-        elif call.op == "get_state" and call.phase == "final" and call.ok and not call.error:
-            yield f"s.state[{call.thread!r}]['log'] == {json.dumps(call.answer['log'])}"
-            yield f"s.state[{call.thread!r}]['counter'] == {call.answer['counter']!r}"
+        yield from _shown(call)
+
+
+def _shown(call: Call) -> Iterator[str]:
+    """What the script can see of a call: a create's code, or how a run or a thread ended."""
+    if call.op == "create" and call.status is not None:
+        yield _code(str(call.tag), call.status)
+    elif call.op == "get_run" and call.phase == "final" and (call.status == 404 or (call.ok and not call.error)):
+        status = "gone" if call.status == 404 else call.answer["status"]
+        yield f"s.final.get({call.tag!r}) == {status!r}"
+    elif call.op == "get_state" and call.phase == "final" and call.ok and not call.error:
+        yield f"s.state[{call.thread!r}]['log'] == {json.dumps(call.answer['log'])}"
+        yield f"s.state[{call.thread!r}]['counter'] == {call.answer['counter']!r}"

@@ -332,6 +332,16 @@ class Stage:
         logged = any(e["tag"] == tag for v in values for e in v.get("log") or [])
         return logged or any(m.get("content") == tag for v in values for m in v.get("messages") or [])
 
+    def wrote(self, tag: str, step: int) -> bool:
+        """Whether any checkpoint of any history holds this superstep of the run."""
+        entries = [e for h in self.history.values() for c in h for e in (c.get("values") or {}).get("log") or []]
+        return any(e["tag"] == tag and e["step"] == step for e in entries)
+
+    def found(self, tag: str) -> dict[str, Any]:
+        """The state that the run found when it started, without what it was given; nothing if it never started."""
+        starts = [t["found"] for t in self.told if t["tag"] == tag and t["kind"] == "enter" and t["step"] == 0]
+        return {**starts[0], "last_input": None} if starts else {"log": None, "counter": None}
+
     def broken(self, thread: str) -> bool:
         """Whether two checkpoints of the history have one parent, or a parent is missing."""
         ids = {c["checkpoint"]["checkpoint_id"] for c in self.history[thread]}

@@ -1,6 +1,7 @@
 """What the fuzzer finds, and how fast; and that it finds nothing where there is nothing.
 
     python -m tests.benchmarks.fuzz power [--defect GLOB] [--sample 10] [--side fuzz] [--max-time 60] [--seeds 1]
+    python -m tests.benchmarks.fuzz scripts [--defect GLOB] [--shrink-time 10] [--times 3]
     python -m tests.benchmarks.fuzz silence [--minutes 10] [--jitter-ms 0] [--harming] [--variant NAME]
 
 What they last printed, with commit, stands in RESULTS.md.
@@ -11,7 +12,12 @@ from __future__ import annotations
 import fnmatch
 import random
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -111,6 +117,46 @@ def power(
 
 def _shown(found: Found) -> str:
     return "not found" if found is None else f"{found[0]:.1f} s ({found[1]})"
+
+
+@main.command()
+@click.option("--defect", "globs", multiple=True, metavar="GLOB", help="Only these.")
+@click.option("--max-time", default=60.0, show_default=True, help="Seconds for each search.")
+@click.option("--shrink-time", default=10.0, show_default=True, help="Seconds for making what it found smaller.")
+@click.option("--times", default=3, show_default=True, help="How often each script is run on either server.")
+def scripts(globs: tuple[str, ...], max_time: float, shrink_time: float, times: int) -> None:
+    """The first findings of every deliberate defect: does their reproduce.py see the bug on a fresh server that has
+    it, and not on the correct one?"""
+    counts: Counter[str] = Counter()
+    for defect in (d for d in all_defects() if not globs or any(fnmatch.fnmatch(d.name, g) for g in globs)):
+        with tempfile.TemporaryDirectory() as folder:
+            with reference_server("--defect", defect.name, "--seed", "1") as url:
+                _, campaign = _fuzz(url, 1, max_time)
+                plan = replace(campaign.plan, folder=Path(folder), shrink_time=shrink_time, max_time=None)
+                plan = replace(plan, max_examples=0)
+                smaller = Campaign(plan)
+                smaller.findings = campaign.findings
+                run(smaller.run)
+                smaller.outcome()
+            for script in sorted(Path(folder).glob("*/reproduce.py")):
+                with reference_server("--defect", defect.name, "--seed", "1") as url:
+                    there = _seen(script, url, times)
+                with reference_server() as url:
+                    elsewhere = _seen(script, url, times)
+                counts["shows it" if there[0] else "cannot tell" if there[1] == 3 else "does not show it"] += 1
+                counts["sees it at the correct server"] += bool(elsewhere[0])
+                click.echo(
+                    f"{defect.name:32} {script.parent.name}: {there[0]} of {times} (exit {there[1]}), at the correct "
+                    f"server {elsewhere[0]} (exit {elsewhere[1]})"
+                )
+    click.echo(f"{dict(counts)}")
+
+
+def _seen(script: Path, url: str, times: int) -> tuple[int, int]:
+    """How often a script saw the bug, and its exit code."""
+    command = [sys.executable, "-I", str(script), url, str(times)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    return shown.stdout.count("the bug was seen"), shown.returncode
 
 
 @main.command()

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 import statistics
 
+import anyio
+
 from conformance.config import Options, Plan
 from conformance.dialects import Dialect
 from conformance.driver import Check
 from conformance.embedded import reference_server
 from conformance.execution.aim import ENOUGH, LEAST, MOST_S, Aim
+from conformance.execution.client import Address
 from conformance.execution.loop import run
+from conformance.fuzz.lab import Lab, Trial, laboratory
 from conformance.history import History, Remark
-from conformance.programs import CRACK, Program
+from conformance.programs import CRACK, Create, Program, add, gate, program
 from conformance.verdicts import Judged
 
 
@@ -67,3 +71,32 @@ def test_the_history_says_how_a_call_was_aimed() -> None:
     assert len(check.aimed) == sum(n for _, n in tried.values()) == 4 * 3 * 6
     assert {r.detail["at"] for r in check.aimed} == {"gate", "superstep"}
     assert sum(hit for hit, _ in tried.values()) > 0
+
+
+def test_nothing_is_waited_for_where_no_pace_is_known() -> None:
+    """A run that has entered one superstep: the call is sent at once, whatever its offset (and its rounding)."""
+    offsets = [random.Random(n).uniform(-4, 2) for n in range(40)]
+    held = (gate("g"), add())
+
+    def met(n: int, offset: float) -> Program:
+        begun = program(f"met/{n}", "fuzz").create("A", "enqueue", *held, waits=False).until_inside("A", "g")
+        return begun.crack(Create("B", "interrupt", (add(),), waits=False), offset).open("g")
+
+    trials: list[Trial] = []
+
+    async def one(lab: Lab, tried: Program) -> None:
+        trial = await lab.trial(tried)
+        assert trial is not None
+        trials.append(trial)
+
+    async def everything(url: str) -> None:
+        async with laboratory(Address(url), Options(), Dialect()) as lab, anyio.create_task_group() as tasks:
+            for late in (0.0011, 0.0013, 0.0017):
+                lab.session.aim.sent(late)
+            for n, offset in enumerate(offsets):
+                tasks.start_soon(one, lab, met(n, offset))
+
+    with reference_server() as url:
+        run(lambda: everything(url))
+    assert len(trials) == len(offsets)
+    assert all(r.kind != "not-reached" for t in trials for r in t.history.of(Remark))
