@@ -370,13 +370,20 @@ def sent_twice(w: Writer, line: Line) -> None:
 
 
 def crowd(w: Writer, line: Line) -> None:
-    """More runs wait than fit on a page of some list."""
-    if line.inflight or w.full(1 + CROWD):
+    """More runs wait than fit on a page of some list, or some of all endpoints."""
+    mixed = chance(w.chooser, 50)
+    size = 4 if mixed else CROWD
+    if line.inflight or w.full(1 + size):
         return
     w.hold(line, "held")
     before = list(line.inflight)
-    for _ in range(CROWD):
-        w.add(w.new(line, "enqueue", "short", steps=(add(),)))
+    for _ in range(size):
+        by = pick(w.chooser, ENDPOINTS) if mixed else "runs"
+        create = w.new(line, "enqueue", "short", waits=by == "runs", steps=(add(),))
+        w.moves.append(replace(create, endpoint=by))
+        w.sent(create)
+        if by != "runs":
+            w.until("listed", create.tag)
     w.release(line, before)
 
 
