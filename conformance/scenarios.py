@@ -246,11 +246,12 @@ def two_threads(strategy: Strategy, trial: int) -> Program:
     begun = begun.create("X", "enqueue", add(), gate("x"), emit(), thread="u", waits=False).until_inside(
         "X", "x", needed=False
     )
+    begun = begun.create("W", "enqueue", gate("x"), emit(), thread="w")  # on whose thread nothing else happens
     begun = begun.create("A", "enqueue", *HELD["middle"], waits=False).until_inside("A", "g", needed=False)
     begun = begun.create("B", strategy, *SHORT).create("Y", "enqueue", *SHORT, thread="u").read().read("u")
     if strategy in DISPLACING:
         begun = begun.until_stopped("A", "B")
-    begun = begun.open("g").until_ended("A", needed=False).open("x").until_ended("X", "Y", needed=False)
+    begun = begun.open("g").until_ended("A", needed=False).open("x").until_ended("X", "Y", "W", needed=False)
     # A third thread is new and idle, whatever t is busy with: a reject there is nobody else's business.
     begun = begun.create("H", "enqueue", gate("h"), waits=False).until_inside("H", "h", needed=False)
     return begun.create("Z", "reject", emit(), thread="v").until_ended("Z", needed=False).open("h")

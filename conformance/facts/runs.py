@@ -18,6 +18,7 @@ from conformance.facts.words import (
     CANCELS,
     GATE_BOUND_S,
     GONE,
+    HARMLESS,
     INFLIGHT,
     LAG_S,
     NEVER,
@@ -350,7 +351,7 @@ class Run:
         effect = self.thread.effect_of(call)
         if not self.accepted or self.effect_by > call.sent or effect.at == NEVER:
             return None
-        if self.cannot_end_before < effect.at:
+        if self.cannot_end_before < effect.at or self.cut_before(call.sent):
             return None
         if any(e is not call and e.sent < effect.at for e in enders):
             return None
@@ -370,6 +371,13 @@ class Run:
             since=self.effect_by,
             inside=inside[0].step if inside else None,
             until=last.at,
+        )
+
+    def cut_before(self, instant: float) -> bool:
+        """Its node was cancelled by then, and none was entered after that: whoever did it, it was over."""
+        return any(
+            r.kind == "cancelled" and r.at <= instant and not any(e.kind == "enter" and e.n > r.n for e in self.told)
+            for r in self.told
         )
 
     def _stopped_meanwhile(self, call: Call, instant: float) -> bool:
@@ -419,6 +427,12 @@ class Run:
     def undisturbed(self) -> bool:
         """Nobody displaced, cancelled or deleted it: it can only have ended by itself."""
         return self.accepted and not self.displacements and not self.met_refusal
+
+    @cached_property
+    def untouched(self) -> bool:
+        """Nothing else that changes anything was called on its thread, from its create until it was read as ended."""
+        calls = (c for c in self.thread.calls if c is not self.create and c.op not in HARMLESS)
+        return not any(c.until >= self.create.sent and not self.ended_before(c.sent) for c in calls)
 
     @cached_property
     def met_refusal(self) -> bool:

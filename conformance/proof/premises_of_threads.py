@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.proof.premises_of_strategies import log_base, log_steps, log_tags, read_ended
-from conformance.proof.records import INFLIGHT, Ways, ended_otherwise
+from conformance.proof.records import HARMLESS, INFLIGHT, STOPPED, Ways
 from conformance.proof.witness import Witness
 
 LEGAL = {"pending", "running", "success", "error", "interrupted", "timeout", "gone"}
@@ -62,6 +62,20 @@ def _outlived(held: Any, waited: Any, written: Any, sent: float, done: float) ->
     """A gate held the run over a deletion and the deadline after it, and it wrote what it had been held in."""
     same = held.run == waited.run == written.run and written.step == held.step
     return bool(same and held.since <= sent and done <= waited.at <= held.until)
+
+
+def _meets_elsewhere(w: Witness, displacing: Any, run: str) -> bool:
+    """A create on another thread, that displaces what is inflight there, came while the run was inflight."""
+    call, own = w.creates[displacing.run], w.creates[run]
+    displaces = call.thread != own.thread and displacing.strategy in ("interrupt", "rollback")
+    return displaces and call.until >= own.sent and not w.ended_before(run, call.sent)
+
+
+def _untouched(w: Witness, run: str) -> bool:
+    """Nothing else that changes anything was called on its thread until it was read as ended."""
+    own = w.creates[run]
+    others = (c for c in w.of_thread(own.thread) if c is not own and c.op not in HARMLESS)
+    return not any(c.until >= own.sent and not w.ended_before(run, c.sent) for c in others)
 
 
 def _starved_by_deletes(w: Witness, deletes: list[Any], told: Any, idle: Any, u: Any) -> bool:
@@ -139,7 +153,10 @@ WAYS: dict[str, Ways] = {
         (
             "answered undisturbed final",
             lambda w, r, u, f: (
-                w.accepted(r.run) and w.creates[r.run].thread != w.creates[u.run].thread and ended_otherwise(u, f)
+                w.accepted(r.run)
+                and _meets_elsewhere(w, r, u.run)
+                and (u.run == f.run and f.status in STOPPED)
+                and _untouched(w, u.run)
             ),
         ),
     ),

@@ -185,6 +185,11 @@ class Records:
     def ended_before(self, run: str, instant: float) -> bool:
         return any(s in ENDED and c.until <= instant for c, s in self.readings(run))
 
+    def cut_before(self, run: str, instant: float) -> bool:
+        """Its node was cancelled by then, and it entered none after that."""
+        cuts = [r.n for r in self.of_run(run, "cancelled") if r.at <= instant]
+        return bool(cuts) and not any(r.n > cuts[-1] for r in self.of_run(run, "enter"))
+
     def interruptible(self, run: str) -> bool:
         """Whether a call may have interrupted it: then it may have left its input, without a superstep."""
         own = self.creates[run]

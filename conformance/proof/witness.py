@@ -229,6 +229,8 @@ class Witness(Threads, Requests, Reads):
         gated = sorted((r for r in first.values() if r.detail.get("gate") and r.at <= call.sent), key=lambda r: r.n)
         if not self.accepted(g.run) or call.thread != create.thread or since > call.sent or by > until:
             return None
+        if self.cut_before(g.run, call.sent):
+            return None
         early = [(c, s) for c, s in self.readings(g.run) if s in ENDED and c.until <= by]
         ends = any(c is call for c, _ in self.enders(g.run))
         if by == float("inf") or any(not ends or s not in STOPPED or c.sent < call.sent for c, s in early):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.facts import GONE, INFLIGHT, Entry, Fact, Run, Thread, fact, show_log, shown
+from conformance.facts import GONE, OWN_ENDS, STOPPED, Entry, Fact, Run, Thread, fact, show_log, shown
 from conformance.requirements.base import MUST, Exercise, Exercised, Judgement, Violation, requirement
 
 
@@ -222,14 +222,31 @@ def independent(thread: Thread) -> Iterator[Judgement]:
             observed = f"{run.tag}'s create was answered {shown(run.create)}"
             proof = (idle, busy_elsewhere[0].answered_fact(), run.answered_fact())
             yield Violation(f"accepted: thread {thread.name} was idle", observed, proof)
-        elif run.undisturbed and run.final is not None and run.final.status not in INFLIGHT:
-            wanted = run.ending
-            if run.final.status != wanted:
-                seen = "is gone (404)" if run.final.status == GONE else f"ended {run.final.status}"
-                proof = (busy_elsewhere[0].answered_fact(), run.undisturbed_fact(), run.final_fact())
-                yield Violation(f"{run.tag} ends {wanted}: nothing on its thread ended it", f"{run.tag} {seen}", proof)
-            else:
-                yield Exercised()
+    yield from stopped_from_elsewhere(thread)
+
+
+def stopped_from_elsewhere(thread: Thread) -> Iterator[Judgement]:
+    """Judges runs on whose thread nothing else was called, while a create displaced what another thread had."""
+    for run in thread.runs.values():
+        by, final = _displacing_elsewhere(run), run.final
+        if by is None or final is None or not run.undisturbed or not run.untouched:
+            continue
+        if final.status in STOPPED:
+            seen = "is gone (404)" if final.status == GONE else f"ended {final.status}"
+            proof = (by.answered_fact(), run.undisturbed_fact(), run.final_fact())
+            observed = f"{run.tag} {seen}, and nothing else was called on its thread"
+            yield Violation(f"{run.tag} comes to its own end", observed, proof)
+        elif final.status in OWN_ENDS:
+            yield Exercised()
+
+
+def _displacing_elsewhere(run: Run) -> Run | None:
+    for other in (r for t in run.thread.facts.threads.values() if t is not run.thread for r in t.runs.values()):
+        call = other.create
+        meets = call.until >= run.create.sent and not run.ended_before(call.sent)
+        if meets and other.accepted and other.strategy in ("interrupt", "rollback"):
+            return other
+    return None
 
 
 def _foreign(thread: Thread) -> Fact | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import GONE, INFLIGHT, OWN_ENDS, Fact, Run, Thread, shown
+from conformance.facts import GONE, OWN_ENDS, Fact, Run, Thread, shown
 from conformance.facts.reads import (
     later_reading,
     outlasted_fact,
@@ -28,6 +28,7 @@ from conformance.requirements.by_reads import CANCEL, ENQUEUE, FEW, INTERRUPT, Q
 from conformance.requirements.cancelling import each_cancel, of_run
 from conformance.requirements.interrupt import cancel_fact
 from conformance.requirements.runs import LEGAL, LONG_S
+from conformance.requirements.threads import stopped_from_elsewhere
 
 # --- threads and runs -------------------------------------------------------------------------------------
 
@@ -51,19 +52,8 @@ def one_at_a_time(thread: Thread) -> Iterator[Judgement]:
 
 @judged_by_reads("thread.independent", Exercise("graph-two-threads", FEW))
 def independent(thread: Thread) -> Iterator[Judgement]:
-    """Judges runs that were inflight while a create displaced another thread's run, and that nobody touched."""
-    for other in (t for t in thread.facts.threads.values() if t is not thread):
-        for run in thread.runs.values():
-            final = run.final
-            by = next((r for r in other.runs.values() if r.strategy in ("interrupt", "rollback") and r.accepted), None)
-            if by is None or not run.undisturbed or final is None or final.status in INFLIGHT:
-                continue
-            if final.status not in OWN_ENDS:
-                seen = "is gone (404)" if final.status == GONE else f"ended {final.status}"
-                proof = (by.answered_fact(), run.undisturbed_fact(), run.final_fact())
-                yield Violation(f"{run.tag} comes to its own end", f"{run.tag} {seen}", proof)
-            elif still_fact(run, by.create) is not None:
-                yield Exercised()
+    """Judges as where the probe runs: what was stopped although nothing else was called on its thread."""
+    yield from stopped_from_elsewhere(thread)
 
 
 @judged_by_reads("thread.busy-iff-inflight", Exercise(ENQUEUE, FEW))

@@ -218,7 +218,6 @@ class RefusalChangesThreadStatus(Defective):
         "rollback.lineage",
         "rollback.no-orphans",
         "thread.one-at-a-time",
-        "thread.independent",
         "thread.busy-iff-inflight",
         "run.status-truthful",
     ],

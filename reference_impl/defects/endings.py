@@ -57,7 +57,6 @@ class FailureErasesTheRun(Defective):
         "reject.no-effect",
         "reject.reopens",
         "enqueue.separate-run",
-        "thread.independent",
     ],
 )
 class SuccessCalledError(Defective):
@@ -87,7 +86,6 @@ class SuccessCalledError(Defective):
         "enqueue.conserves-input",
         "rollback.deleted",
         "rollback.lineage",
-        "thread.independent",
     ],
 )
 class SuccessBeforeTheEnd(Defective):
@@ -118,7 +116,6 @@ class UnknownStatus(Defective):
         "reject.no-effect",
         "interrupt.status",
         "displaced.stops",
-        "thread.independent",
     ],
 )
 class TerminalStatusFlips(Defective):

@@ -24,7 +24,6 @@ BESIDE = [  # what a run that was stopped from elsewhere breaks
     "enqueue.first-completes",
     "enqueue.conserves-input",
     "enqueue.fifo",
-    "thread.independent",
     "thread.busy-iff-inflight",
     "endpoint.same.wait",
     "endpoint.same.stream",

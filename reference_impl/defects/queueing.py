@@ -83,7 +83,6 @@ class EnqueueStartsAtOnce(Defective):
         "rollback.lineage",
         "rollback.no-orphans",
         "thread.one-at-a-time",
-        "thread.independent",
     ],
 )
 class EnqueueInterrupts(Defective):

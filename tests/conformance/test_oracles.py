@@ -39,6 +39,20 @@ def rejecting(answer: str = "409", opened: str = "60", fate: str = "success", co
     return text.replace("<control>", control) if control else "\n".join(text.splitlines()[:-1])
 
 
+CUT = """
+A = emit@g emit
+B = emit
+
+client 1 |create A enqueue ─200
+run A    |                   enter 0  <cut>
+client 2 |                                         create B reject ─200
+harness  |                                                              open g
+
+ms       |100
+harness  |settled  get A ─interrupted
+"""
+"""A's node has been cancelled, by whatever, when B is created."""
+
 REOPENING = """
 A = emit
 B = emit
@@ -216,21 +230,35 @@ EXECUTING = 'target: {"displaces": "executing"}\n'
 
 TWO_THREADS = """
 A = emit@g
+B = emit
 X = emit@x
+Y = emit
 
 client 1 |create A enqueue ─200
 client 2 |                      create X enqueue on u ─<answer>
 run A    |                   enter 0
-run X    |                                                  enter 0            leave 0
-harness  |                                                            open x
+run X    |                                                  enter 0
+
+ms       |100
+client 3 |create B <over> ─200
+client 4 |                     <then>
+run X    |                                                        leave 0
+harness  |                                                 open x
 
 ms       |200
 harness  |settled  settled on u  get X ─<fate>  list on u ─X success<listed>  state on u ─<log>
 """
 
 
-def two_threads(answer: str = "200", fate: str = "success", listed: str = "", log: str = "X0") -> str:
-    return filled(TWO_THREADS, answer=answer, fate=fate, listed=listed, log=log)
+def two_threads(
+    answer: str = "200",
+    fate: str = "success",
+    listed: str = "",
+    log: str = "X0",
+    over: str = "interrupt",
+    then: str = "",
+) -> str:
+    return filled(TWO_THREADS, answer=answer, fate=fate, listed=listed, log=log, over=over, then=then)
 
 
 EARLIER = """
@@ -556,6 +584,7 @@ def named(value: object) -> str:
 
 LEGAL: list[tuple[str, str, int]] = [
     ("reject.conflict", rejecting(), 1),
+    ("reject.conflict", filled(CUT, cut="cancelled 0"), 0),
     ("reject.code", rejecting(), 1),
     ("reject.no-effect", rejecting(), 1),
     ("reject.one-winner", burst("200", "409", "409"), 1),
@@ -591,6 +620,10 @@ LEGAL: list[tuple[str, str, int]] = [
     ("thread.one-at-a-time", queue(), 1),
     ("thread.no-lost-update", queue(), 1),
     ("thread.independent", two_threads(), 1),
+    # What another run on its own thread may have done, or what nobody else may have, is not another thread's doing.
+    ("thread.independent", two_threads(fate="interrupted", over="enqueue"), 0),
+    ("thread.independent", two_threads(fate="interrupted", then="create Y enqueue on u ─200"), 0),
+    ("thread.independent", two_threads(fate="error"), 1),
     ("thread.settles", queue(), 1),
     ("run.terminal-is-final", filled(READ, first="success", second="success"), 1),
     ("run.terminal-is-final", filled(WRITES_LATE, stop="cancelled 1", opened="79", chain="c2 c1 c0"), 0),
@@ -655,6 +688,7 @@ def test_what_is_legal_is_accepted(id: str, text: str, exercised: int) -> None:
 # --- what is not ----------------------------------------------------------------------------------
 
 ILLEGAL: list[tuple[str, str, str]] = [
+    ("reject.conflict", filled(CUT, cut=""), "B's create was answered 200"),
     ("reject.conflict", rejecting("200"), "B's create was answered 200"),
     ("reject.conflict", rejecting("500"), "B's create was answered 500"),
     ("reject.conflict", rejecting("404"), "B's create was answered 404"),
