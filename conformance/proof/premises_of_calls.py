@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.proof.premises_of_endpoints import RELEASE_S
-from conformance.proof.records import ENDED, INFLIGHT, Ways, ended_otherwise
+from conformance.proof.records import ENDED, INFLIGHT, STOPPED, Ways
 from conformance.proof.witness import Witness
 
 NOBODY = "nobody"
@@ -35,15 +35,15 @@ def _solely(i: Any, c: Any, only: Any, kind: str) -> bool:
     return _over(i, c) and _ok(c) and c.action == only.kind == kind and only.run == i.run
 
 
-def _otherwise(i: Any, u: Any, f: Any) -> bool:
-    """A run that was not cancelled ended otherwise than by itself."""
-    return bool(i.run == u.run and ended_otherwise(u, f))
+def _stopped(i: Any, u: Any, f: Any) -> bool:
+    """A run that was not cancelled was stopped."""
+    return bool(i.run == u.run == f.run and f.status in STOPPED)
 
 
 def _beside(w: Witness, i: Any, c: Any, u: Any, f: Any, kind: str) -> bool:
     apart = i.op == "cancel" and i.over == c.run != i.run and i.sent == c.sent
     same = w.creates[c.run].thread == w.creates[i.run].thread
-    return apart and same and _ok(c) and c.action == kind and _otherwise(i, u, f)
+    return apart and same and _ok(c) and c.action == kind and _stopped(i, u, f)
 
 
 def _started(i: Any, at: float, held: Any, after: Any) -> bool:
@@ -187,7 +187,7 @@ WAYS: dict[str, Ways] = {
         (
             "inflight bulk undisturbed final",
             lambda w, i, b, u, f: (
-                i.op == "cancel_many" and i.sent == b.sent and i.run not in b.runs and _ok(b) and _otherwise(i, u, f)
+                i.op == "cancel_many" and i.sent == b.sent and i.run not in b.runs and _ok(b) and _stopped(i, u, f)
             ),
         ),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.proof.records import ENDED, INFLIGHT, STOPPED, Ways, ended_otherwise
+from conformance.proof.records import ENDED, INFLIGHT, STOPPED, Ways
 from conformance.proof.witness import Witness
 
 RELEASE_S = 5.0
@@ -109,7 +109,9 @@ WAYS: dict[str, Ways] = {
         ("strayed", lambda w, s: True),
         (
             "held stateless undisturbed final",
-            lambda w, h, s, u, f: h.since <= s.sent and s.at <= h.until and h.run == u.run and ended_otherwise(u, f),
+            lambda w, h, s, u, f: (
+                h.since <= s.sent and s.at <= h.until and h.run == u.run == f.run and f.status in STOPPED
+            ),
         ),
     ),
 }

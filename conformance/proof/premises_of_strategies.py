@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.proof.records import INFLIGHT, Condition, Ways, ended_otherwise
+from conformance.proof.records import INFLIGHT, STOPPED, Condition, Ways, ended_otherwise
 from conformance.proof.witness import Witness
 
 NOT_THE_RUN = {401, 402, 403, 404, 405, 406, 408, 411, 413, 414, 415, 431}
@@ -181,9 +181,7 @@ WAYS: dict[str, Ways] = {
         ("answered held changed", _changed),
         (
             f"{MET} final undisturbed",
-            lambda w, i, b, f, u: (
-                _over(i, b) and _refusal(w, b) and i.run == u.run and u.end != "error" and ended_otherwise(u, f)
-            ),
+            lambda w, i, b, f, u: _over(i, b) and _refusal(w, b) and i.run == u.run == f.run and f.status in STOPPED,
         ),
     ),
     "reject.one-winner": (

@@ -75,11 +75,11 @@ def _untouched(thread: Thread, call: Call) -> Iterator[Problem | None]:
         if other.tag in targets(call) or not other.undisturbed or other.final is None:
             continue
         inflight = other.held_during(call)
-        if inflight is None or other.final.status in INFLIGHT:
+        if inflight is None:
             continue
         if other.final.status == other.ending:
             yield None
-        else:
+        elif other.final.status in STOPPED:
             observed = f"{other.tag} ended {other.final.status}"
             proof = (inflight, cancel_fact(call), other.undisturbed_fact(), other.final_fact())
             yield f"{other.tag}, which was not cancelled, ends by itself", observed, proof

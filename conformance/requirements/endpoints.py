@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from conformance.facts import GONE, INFLIGHT, NO_EFFECT, PERHAPS, Displacement, Fact, Run, Thread, fact, shown
+from conformance.facts import GONE, INFLIGHT, NO_EFFECT, PERHAPS, STOPPED, Displacement, Fact, Run, Thread, fact, shown
 from conformance.facts.clients import RELEASE_S, Client, How, clients_of
 from conformance.history import Call
 from conformance.requirements.base import (
@@ -303,8 +303,8 @@ def _strayed(thread: Thread, call: Call) -> Fact | None:
 
 
 def _disturbed(run: Run, call: Call) -> Iterator[Judgement]:
-    """A gate held it over the call, nothing else may have ended it, and it did not end by itself."""
-    if not run.undisturbed or run.final is None or run.final.status in INFLIGHT:
+    """A gate held it over the call, nothing else may have ended it, and it was stopped."""
+    if not run.undisturbed or run.final is None:
         return
     for step, entered in run.enters.items():
         held, opened = run.held_fact(step), run.release(step)
@@ -312,7 +312,7 @@ def _disturbed(run: Run, call: Call) -> Iterator[Judgement]:
             continue
         if run.final.status == run.ending:
             yield Exercised()
-        else:
+        elif run.final.status in STOPPED:
             proof = (held, _stateless_fact(call), run.undisturbed_fact(), run.final_fact())
             yield Violation(f"{run.tag} ends by itself", f"{run.tag} ended {run.final.status}", proof)
         return

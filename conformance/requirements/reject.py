@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.facts import HARMLESS, INFLIGHT, Fact, Run, Thread, fact, gated_fact, shown
+from conformance.facts import HARMLESS, STOPPED, Fact, Run, Thread, fact, gated_fact, shown
 from conformance.requirements.base import MUST, Exercised, Judgement, Violation, requirement
 
 BUSY = ("reject-running", "reject-pending", "burst-reject-busy")
@@ -101,7 +101,7 @@ def refusal_changes_nothing(thread: Thread) -> Iterator[Judgement]:
             yield Violation("no effect at all", observed, (run.answered_fact(), *facts))
         if met is not None and not traces:
             blocker = met[0]
-            if _ended_otherwise(blocker) and not _met_accepted(thread, blocker):
+            if _stopped(blocker) and not _met_accepted(thread, blocker):
                 observed = f"{blocker.tag}, which nobody displaced, did not end by itself"
                 proof = (met[1], run.answered_fact(), blocker.final_fact(), blocker.undisturbed_fact())
                 yield Violation(f"{blocker.tag} ends by itself, untouched", observed, proof)
@@ -118,12 +118,9 @@ def _later(thread: Thread, run: Run) -> list[Run]:
     return [o for o in thread.runs.values() if o.create.until > run.create.sent]
 
 
-def _ended_otherwise(run: Run) -> bool:
-    """Nobody displaced it, its script does not fail, and yet it did not end with success."""
-    final = run.final
-    if run.displacements or run.fails or final is None or final.status in INFLIGHT:
-        return False
-    return final.status != "success"
+def _stopped(run: Run) -> bool:
+    """Nobody displaced it, and yet it was stopped. Another wrong end is no trace of somebody else's call."""
+    return not run.displacements and run.final is not None and run.final.status in STOPPED
 
 
 Traces = Iterator[tuple[str, tuple[Fact, ...]]]
