@@ -217,7 +217,7 @@ class ReadersShareTheEvents(Defective):
 
 @defect(
     must_fail=["endpoint.stateless", "history.explainable"],
-    may_fail=[*COLLATERAL, *SAME, *BESIDE],
+    may_fail=[*COLLATERAL, *SAME, *BESIDE, "thread.independent"],
 )
 class StatelessStopsOthers(Defective):
     """A run without a thread stops what executes elsewhere."""
