@@ -36,7 +36,7 @@ MOST_FINDINGS = 60  # of different shape; what is found beyond is counted, and n
 VARIED = 35  # percent of the programs are variations of those that reached something new
 ENOUGH_KEPT = 20
 DEALT = 50  # percent of the new programs begin with a situation, each in its turn
-HARMLESS_SHARE = 0.6  # of the search; only then come deletions: what they may do to a target would hide the rest
+HARMLESS_SHARE = 0.5  # of the search; only then come deletions: what they may do to a target would hide the rest
 TAIL_S = 20.0  # so long what is under way may still take when the time is up
 SHRINK_SHARE = 0.3  # of the time, at most: what is left for making findings smaller, if there are any
 

@@ -75,7 +75,10 @@ class BusyAfterADeletion(Defective):
         return ThreadStatus.BUSY if thread in self._busy else super().told_thread_status(thread)
 
 
-@defect(must_fail=["delete.thread-settles", "thread.settles"], may_fail=["enqueue.conserves-input", "enqueue.fifo"])
+@defect(
+    must_fail=["delete.thread-settles", "thread.settles"],
+    may_fail=["enqueue.conserves-input", "enqueue.fifo", "history.explainable"],
+)
 class StrandedByADeletion(Defective):
     """When a run that waits or executes is deleted, those behind it never start."""
 
