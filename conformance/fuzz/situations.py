@@ -448,6 +448,22 @@ def deleted_queue(w: Writer, line: Line) -> None:
     w.release(line, before)
 
 
+def deleted_ended(w: Writer, line: Line) -> None:
+    """A run that has ended, by itself or not, is deleted, and the thread goes on."""
+    if w.full(2) or line.inflight:
+        return
+    create = w.new(line, "enqueue", weighted(w.chooser, ENDING))
+    w.add(create)
+    if chance(w.chooser, 30):
+        w.moves.append(_cancel(w, create.tag))
+    w.until("ended", create.tag)
+    line.end(create.tag)
+    w.moves += [Delete(create.tag), Read(line.name, deep=True)]
+    if chance(w.chooser, 60):
+        w.single(line)
+        w.release(line, list(line.inflight))
+
+
 def deleted_running(w: Writer, line: Line) -> None:
     """A run is deleted while a gate holds it, which is opened when it was told, or the settle deadline has passed."""
     holder = w.hold(line, "held")
@@ -499,4 +515,4 @@ def deleted_wave(w: Writer) -> None:
         w.until("begun", run.tag)
 
 
-HARMING: tuple[Situation, ...] = (deleted_queue, deleted_running, renewed)
+HARMING: tuple[Situation, ...] = (deleted_queue, deleted_running, deleted_ended, renewed)

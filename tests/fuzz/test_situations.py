@@ -46,6 +46,7 @@ ABOUT = {  # one of these is exercised, whatever was drawn
     "crowd": {"enqueue.fifo"},
     "long_queue": {"thread.not-starved"},
     "deleted_queue": {"delete.thread-settles"},
+    "deleted_ended": {"run.terminal-is-final"},
     "deleted_running": {"delete.stops-writes"},
     "renewed": {"delete.stops-writes"},
     "deleted_wave": {"delete.frees-worker"},
