@@ -213,8 +213,8 @@ class Tally:
         family = str(history.program["family"])
         self.trials[family] += 1
         self.cracked[family] += hit_the_crack(history)
-        calls = history.of(Call)
-        for call in (c for c in calls if no_such_endpoint(c, (o for o in calls if o.thread == c.thread))):
+        calls, told = list(history.of(Call)), list(history.of(Told))
+        for call in (c for c in calls if no_such_endpoint(c, [o for o in calls if o.thread == c.thread], told)):
             why = f"POST …/runs/{call.request['endpoint']} is answered {call.status}: there is no such call"
             self._absent.setdefault(family, why)
         self.met[family] += family in any_graph.MEETING and any_graph.overlap_achieved(history)

@@ -58,7 +58,7 @@ class Thread:
         for call in self.calls:
             if call.op != "create" or call.tag is None or webhook_refused(call):
                 continue
-            if not no_such_endpoint(call, self.calls):
+            if not no_such_endpoint(call, self.calls, facts.told):
                 self.runs[call.tag] = Run(self, call)
         self.epilogue: Epilogue | None = next((e for e in facts.history.of(Epilogue) if e.thread == name), None)
 

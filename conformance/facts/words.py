@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from conformance.history import Call
+from conformance.history import Call, Told
 
 TERMINAL = frozenset({"success", "error", "interrupted", "timeout"})
 INFLIGHT = frozenset({"pending", "running"})
@@ -67,13 +67,20 @@ def unsure(call: Call) -> bool:
     return call.op in CANCELS and status >= 500 and status not in NO_EFFECT
 
 
-def no_such_endpoint(call: Call, calls: Iterable[Call]) -> bool:
+def no_such_endpoint(call: Call, calls: Sequence[Call], told: Iterable[Told] = ()) -> bool:
     """A create by an endpoint beside ``/runs`` that the target has not, as it says: without effect, and no refusal.
-    ``calls``: those of the thread, by which a 404 is about it or not."""
+
+    ``calls``: those of the thread, by which a 404 is about it or not; it is about the run where that was there
+    (``told``, or listed), and is gone now.
+    """
     if call.op not in ("create", "stray") or "endpoint" not in call.request:
         return False
+    if call.status != 404:
+        return call.status in NO_SUCH_ENDPOINT
     ops = {c.op: c.ok for c in calls if c.op in ("create_thread", "delete_thread")}
-    return call.status in NO_SUCH_ENDPOINT or (call.status == 404 and ops == {"create_thread": True})
+    lists = (c for c in calls if c.op == "list_runs" and c.ok and not c.error)
+    seen = any(r.tag == call.tag for r in told) or any(row["tag"] == call.tag for c in lists for row in c.answer)
+    return ops == {"create_thread": True} and not seen
 
 
 def webhook_refused(call: Call) -> bool:
