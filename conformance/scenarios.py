@@ -198,6 +198,13 @@ def burst(strategy: Strategy | Literal["mixed"], size: int, busy: bool, trial: i
     return fired
 
 
+def burst_of_short(trial: int) -> Program:
+    """Simultaneous creates of runs that nothing holds: some are still being created when others end."""
+    begun = program(_name("burst-enqueue-idle", "short", str(trial)), "burst-enqueue-idle")
+    tags = [f"B{i}" for i in range(6)]
+    return begun.together(*(Create(t, "enqueue", (add(),), waits=False) for t in tags)).until_ended(*tags, needed=False)
+
+
 def queue(size: int) -> Program:
     """Several runs queued one after the other behind a running one."""
     begun = program(_name("queue", str(size)), "queue")
@@ -365,8 +372,9 @@ def not_starved(slots: int) -> Program:
 
 
 def cancelled_last(action: Action, started: bool) -> Program:
-    """A cancel that no other run follows: nothing comes to clear what it leaves."""
+    """A cancel that no other run follows: nothing comes to clear what it leaves, or what is known of the run before."""
     begun = program(_name("cancelled-last", action, "running" if started else "pending"), "cancelled-last")
+    begun = begun.create("P", "enqueue", add(), note("P")).until_ended("P").read(deep=True)
     begun = begun.create("A", "enqueue", *HELD["middle"]).until_answered("A")
     begun = begun.until_inside("A", "g") if started else begun
     return begun.cancel("A", action).until_ended("A", needed=False).open("g")
@@ -534,6 +542,7 @@ def all_programs(seed: int, cracks: int = 30, slots: int = 8) -> list[Program]:
         programs += [two_threads(strategy, trial) for trial in range(FEW)]
         programs += [burst(strategy, 2, busy, trial) for busy in (False, True) for trial in range(3)]
         programs += [burst(strategy, 10, busy) for busy in (False, True)]
+    programs += [burst_of_short(trial) for trial in range(2 * FEW)]
     programs += [*(reject_behind_a_cancelled(a) for a in DISPLACING), reject_behind_a_queue()]
     programs += [three_runs(b, c) for b in STRATEGIES for c in STRATEGIES]
     programs += [chain(b, c) for b in DISPLACING for c in DISPLACING]

@@ -113,7 +113,7 @@ def _progress(run: Run, by: Displacement, inflight: Fact) -> Problem | None:
     "stays, and a run that only waited never starts.",
     source="the API reference: cancelled runs; the guide: the run record remains, with status interrupted, and the "
     "thread state at the last completed step is preserved",
-    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2), Exercise(SCHEDULED, 0)),
+    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2), Exercise(SCHEDULED, 0), Exercise("cancelled-last", 0)),
     breaks="a stop that comes before the run has started is lost, or the whole queue is stopped with the run",
     advice="mark the run in the transaction that accepts the cancel, and look at the mark before a run starts",
     scheduled=True,
@@ -135,7 +135,7 @@ def interrupt(thread: Thread) -> Iterator[Judgement]:
     "A cancel (rollback) of a running or pending run deletes that run alone, and the thread's state is what it was "
     "before the run started.",
     source='the API reference: "state is reverted to what it was before the run started"',
-    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2), Exercise(SCHEDULED, 0)),
+    exercised_by=(Exercise(RUNNING, 2), Exercise(PENDING, 2), Exercise(SCHEDULED, 0), Exercise("cancelled-last", 0)),
     breaks="checkpoints are deleted while the run still executes, and the one that it is just writing stays; or the "
     "run is only marked",
     advice="stop the run first; then delete its checkpoints, the input's included",
