@@ -27,8 +27,8 @@ from conformance.execution.preflight import FEW_SLOTS, survey
 from conformance.execution.requests import Requests
 from conformance.execution.scene import TargetLost, clean_up
 from conformance.execution.session import Session
-from conformance.history import History, Remark
-from conformance.offline import Kept, history_file, middle
+from conformance.history import History, Remark, history_file
+from conformance.offline import Kept, middle
 from conformance.programs import CRACK, Program
 from conformance.requirements import REGISTRY
 from conformance.scenarios import all_programs

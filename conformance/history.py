@@ -26,6 +26,11 @@ OLDER = "older"
 """The phase of a read of what is older than the first page of a history."""
 
 
+def history_file(instance: str) -> str:
+    """The name of the file in which a history is kept beside a result."""
+    return f"{instance.strip('~')}.jsonl"
+
+
 class BadHistory(Exception):
     """The file is not a complete history of this schema; the text says what is wrong with it."""
 

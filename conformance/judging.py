@@ -11,7 +11,8 @@ from rich.console import Console
 
 from conformance.config import BadOption, Options
 from conformance.events import Listener
-from conformance.offline import find, history_file, judge_saved
+from conformance.history import history_file
+from conformance.offline import find, judge_saved
 from conformance.report.terminal import TerminalReport
 from conformance.report.writers import surroundings, writers
 

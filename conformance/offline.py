@@ -28,11 +28,6 @@ TIMES = ("started", "duration_s")  # what an offline result has of its own
 _DERIVED = {"results", "exit_code", "spread_ms", "cracks", "overlaps", *TIMES}
 
 
-def history_file(instance: str) -> str:
-    """The name of a history's file beside the result."""
-    return f"{instance.strip('~')}.jsonl"
-
-
 @dataclass(frozen=True)
 class Kept:
     """What a check knew beside its histories.

@@ -12,7 +12,7 @@ from conformance import any_graph, contradiction
 from conformance.dialects import pins_of
 from conformance.explain import BUDGET
 from conformance.facts import CANCELS, Facts, no_such_endpoint
-from conformance.history import Call, History, Told
+from conformance.history import Call, History, Told, history_file
 from conformance.observed import observe
 from conformance.programs import CRACK
 from conformance.proof import Witness, verify
@@ -66,7 +66,8 @@ def judge(history: History, only: Iterable[str] | None = None) -> dict[str, Judg
             oracle = _oracle(REGISTRY[id], facts.unprobed)
             found = [j for thread in own for j in oracle(thread)] if oracle is not None else []
             unproven = {j: why for j in found if isinstance(j, Violation) and (why := proves.lacks(id, j))}
-            error = next((f"unproven in {history.name}: {why}" for why in unproven.values()), None)
+            where = f"{history.name} ({history_file(history.instance)})"
+            error = next((f"unproven in {where}: {why}" for why in unproven.values()), None)
             found = [j for j in found if j not in unproven]
             if id in pins:  # a pinned policy reuses the proof of what was observed, which is prose
                 found = [held for j in found for held in pins[id].held_to(j)]

@@ -13,7 +13,7 @@ from typing import Any
 from conformance import __version__
 from conformance.anomalies import anomaly_of
 from conformance.events import Event, Outcome
-from conformance.offline import history_file
+from conformance.history import history_file
 from conformance.verdicts import Found, Result
 
 MOST_VIOLATIONS = 10  # of one requirement; ``failed`` counts them all

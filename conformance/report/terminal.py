@@ -19,9 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.events import Event, Executed, Lost, Outcome, Surveyed, Trying
-from conformance.history import WITHOUT_PROBE
+from conformance.history import WITHOUT_PROBE, history_file
 from conformance.nearest import cited, nearest
-from conformance.offline import history_file
 from conformance.report.drawn import drawn, harmless
 from conformance.report.finding import Find
 from conformance.report.result import known_failure, message, replay_command
@@ -31,6 +30,7 @@ STYLE = {"pass": "green", "fail": "bold red", "harness-error": "bold magenta", N
 MOST_IN_FULL = 3  # so many failures are shown with their proofs; the others in a few lines, without --verbose
 WIDTH_NOW = 28  # columns for what is being tried
 MANY = 4  # requirements that are not applicable for one reason: they are named together
+MOST_IDLE = 12  # requirements that nothing exercised: with more of them, each has no line of its own
 SLOW_S = 0.5
 
 
@@ -190,6 +190,8 @@ def _remarks(outcome: Outcome) -> list[Text]:
     lines = []
     without = [r for r in outcome.results if r.verdict == "not-applicable"]
     shared = {why for why, n in Counter(r.why for r in without).items() if n >= MANY}
+    idle = [r for r in outcome.results if r.verdict == "inconclusive" and r.exercised == 0]
+    idle = idle if len(idle) >= MOST_IDLE else []
     for result in outcome.results:
         if result.known is not None and result.known.state != "stale":
             lines.append(Text(f"known {result.requirement.id}: {known_failure(result)}", style="yellow"))
@@ -197,11 +199,15 @@ def _remarks(outcome: Outcome) -> list[Text]:
             lines.append(Text(f"policy {result.requirement.id}: {result.policy}"))
         if result.hazard:
             lines.append(Text(f"hazard {result.requirement.id}: {result.hazard}", style="yellow"))
-        if result.why and result.verdict is not None and result.why not in shared:
+        if result.why and result.verdict is not None and result.why not in shared and result not in idle:
             lines.append(Text(f"{result.verdict} {result.requirement.id}: {result.why}", style="yellow"))
     for why in sorted(shared):
         ids = ", ".join(r.requirement.id for r in without if r.why == why)
         lines.append(Text(f"not-applicable: {why}: {ids}", style="yellow"))
+    if idle:
+        lines.append(Text(f"inconclusive, as nothing exercised them: {', '.join(r.requirement.id for r in idle)}"))
+    if any(r.verdict == "harness-error" for r in outcome.results):
+        lines.append(Text("A harness-error is a fault of this suite, not of the target: please report it."))
     if outcome.cracks:
         hit, tried = (sum(v[i] for v in outcome.cracks.values()) for i in (0, 1))
         lines.append(Text(f"cracks: in {hit} of {tried} trials a superstep ended while the call was under way"))

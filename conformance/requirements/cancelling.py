@@ -263,7 +263,7 @@ def of_run(run: Run, call: Call) -> Judgement | None:
 @requirement(
     "cancel.twice",
     SHOULD,
-    "A second cancel of a run is harmless: it is accepted, or finds nothing to cancel.",
+    "A second cancel of a run is harmless: it is accepted, or finds nothing to cancel (404, 410).",
     source="the API reference: success or 404; reported from the field: a retried cancel that is answered 409",
     exercised_by=("cancel-twice", "cancel-together"),
     breaks="a run that is being stopped is neither active nor over, and the second call runs into that",

@@ -10,8 +10,8 @@ from typing import Any
 from conformance.config import Options
 from conformance.dialects import Dialect
 from conformance.events import Outcome
-from conformance.history import Call, Epilogue, History, Record
-from conformance.offline import Saved, history_file, judge_saved
+from conformance.history import Call, Epilogue, History, Record, history_file
+from conformance.offline import Saved, judge_saved
 
 VIOLATIONS = Path(__file__).parent.parent / "conformance" / "violations"
 STARTED = "2026-11-24T12:00:00+00:00"
