@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
+import anyio
 import httpx
 
 from conformance.execution.answers import (
@@ -143,8 +144,25 @@ class Client:
         phase: str = "body",
         fault: Fault | None = None,
     ) -> Call:
-        """Send one request and record it; ``request`` is what the record says was asked."""
+        """Send one request and record it, answered or not; ``request`` is what the record says was asked."""
         sent = recorder.now()
+
+        def record(status: int | None, answer: Any, error: str | None) -> Call:
+            return recorder.add(
+                Call,
+                client=client,
+                op=op,
+                thread=thread,
+                tag=tag,
+                sent=sent,
+                received=recorder.now(),
+                request={**(request or {}), **({"fault": fault} if fault is not None else {})},
+                status=status,
+                answer=recorder.redactor.kept(answer),
+                error=recorder.redactor.text(error) if error else None,
+                phase=phase,
+            )
+
         status, answer, error = None, None, None
         try:
             status, text = await self._exchange(
@@ -155,20 +173,10 @@ class Client:
             error = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
         except (ValueError, UnicodeError) as e:  # an answer that httpx itself cannot decode
             error = f"undecodable answer: {type(e).__name__}"
-        return recorder.add(
-            Call,
-            client=client,
-            op=op,
-            thread=thread,
-            tag=tag,
-            sent=sent,
-            received=recorder.now(),
-            request={**(request or {}), **({"fault": fault} if fault is not None else {})},
-            status=status,
-            answer=recorder.redactor.kept(answer),
-            error=recorder.redactor.text(error) if error else None,
-            phase=phase,
-        )
+        except anyio.get_cancelled_exc_class():  # what has no record was not sent: nobody would know what it did
+            record(None, None, "not answered when everything else had ended")
+            raise
+        return record(status, answer, error)
 
     async def _exchange(
         self,

@@ -17,12 +17,18 @@ import anyio.lowlevel
 import pytest
 
 from conformance.config import BadOption, Options, from_pyproject, merged
+from conformance.dialects import Dialect
+from conformance.embedded import reference_server
 from conformance.execution import burst
 from conformance.execution.client import Address
 from conformance.execution.listener import Listener, listening
+from conformance.execution.loop import run
 from conformance.execution.redaction import Redactor
 from conformance.facts import digest
+from conformance.fuzz.lab import Trial, laboratory
+from conformance.history import Call
 from conformance.probe import graph as probe
+from conformance.programs import add, gate, program
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -267,3 +273,23 @@ def test_selection() -> None:
         Options(only=("nope",)).selected(ids)
     with pytest.raises(BadOption, match="leave no requirement"):
         Options(skip=("*",)).selected(ids)
+
+
+def test_a_call_that_is_never_answered_stands_in_the_history() -> None:
+    """What it may have done is explained by it, and no other is accused."""
+    held = program("unanswered", "fuzz").create("A", "enqueue", gate("g"), add(), waits=False).until_inside("A", "g")
+    queued = held.create("Q", "enqueue", add()).cancel("Q", "interrupt", wait=True, waits=False)
+    trials: list[Trial | None] = []
+
+    async def tried(url: str) -> None:
+        async with laboratory(Address(url, request_timeout=60), Options(), Dialect()) as lab:
+            trials.append(await lab.trial(queued.open("g").until_ended("A", "Q", needed=False)))
+
+    with reference_server("--defect", "waits-for-a-run-that-never-starts") as url:
+        run(lambda: tried(url))
+    (trial,) = trials
+    assert trial is not None
+    (cancel,) = [c for c in trial.history.of(Call) if c.op == "cancel"]
+    assert cancel.status is None
+    assert "not answered" in str(cancel.error)
+    assert {s.key.requirement for s in trial.sightings} <= {"cancel.wait", "cancel.codes"}
