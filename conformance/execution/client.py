@@ -174,7 +174,7 @@ class Client:
         except (ValueError, UnicodeError) as e:  # an answer that httpx itself cannot decode
             error = f"undecodable answer: {type(e).__name__}"
         except anyio.get_cancelled_exc_class():  # what has no record was not sent: nobody would know what it did
-            record(None, None, "not answered when everything else had ended")
+            record(None, None, "not answered before the harness stopped waiting")
             raise
         return record(status, answer, error)
 

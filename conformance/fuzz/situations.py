@@ -52,7 +52,7 @@ ENDING: tuple[tuple[int, Shape], ...] = ((2, "failing"), (1, "short"))
 TWICE: tuple[tuple[int, Fault | None], ...] = ((1, None), (2, "lost"), (1, "dropped"))
 OVERDUE_MS = 1500  # after so long a run that was to start in a second is due
 QUEUE = 9  # runs that wait
-CROWD = 12
+CROWD = 12  # more than a page of some lists
 
 
 # --- cancels -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from conformance.config import Options, Plan
 from conformance.dialects import Dialect
 from conformance.driver import Check
 from conformance.embedded import reference_server
-from conformance.execution.aim import ENOUGH, LEAST, MOST_S, Aim
+from conformance.execution.aim import ENOUGH, MOST_S, RECENT, Aim
 from conformance.execution.client import Address
 from conformance.execution.loop import run
 from conformance.fuzz.lab import Lab, Trial, laboratory
@@ -44,11 +44,11 @@ def test_offsets_come_nearer_to_those_that_hit_as_long_as_few_do() -> None:
 
 def test_offsets_stay_as_drawn_where_enough_hit() -> None:
     aim = Aim()
-    for n in range(20):
-        aim.tried("superstep", float(n), n % 2 < 2 * ENOUGH - LEAST / 20)
-    for n in range(20):
-        aim.tried("superstep", float(n), n % 2 == 0)
+    for n in range(RECENT):
+        aim.tried("superstep", float(n), n < RECENT * ENOUGH)
     assert aim.sharpened("superstep", 100.0) == 100.0
+    aim.tried("superstep", 20.0, False)
+    assert aim.sharpened("superstep", 100.0) < 100.0
 
 
 class Cracks(Check):
