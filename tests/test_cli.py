@@ -198,6 +198,11 @@ def test_a_variant_is_right_if_nothing_fails() -> None:
 def test_list_and_explain(tmp_path: Path) -> None:
     assert [r["id"] for r in json.loads(doubletext("list", "--json", cwd=tmp_path))] == list(REGISTRY)
     defects = json.loads(doubletext("list", "--defects", "--json", cwd=tmp_path))
+    # Also where only the suite is installed, without what the reference server needs.
+    hidden = (
+        "import sys; sys.modules |= dict.fromkeys(('starlette', 'fastapi', 'langgraph')); import reference_impl.defects"
+    )
+    subprocess.run([sys.executable, "-c", hidden], cwd=tmp_path, check=True, timeout=60)
     assert len(defects) >= 20
     assert all(set(d) == {"name", "description", "must_fail", "may_fail"} for d in defects)
     variants = {d.name for d in all_variants()}

@@ -7,9 +7,6 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
 from reference_impl.errors import ApiError, Conflict
 from reference_impl.multitask import DELETED, Accepted, Admission, Ending, Failure, admit
 from reference_impl.storage import Run, RunSpec, RunStatus, Storage, Strategy, Thread, ThreadStatus
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from langchain_core.runnables import RunnableConfig
     from starlette.requests import Request
+    from starlette.responses import JSONResponse
 
     from reference_impl.checkpoints import CheckpointStore
     from reference_impl.worker import Worker
@@ -53,6 +51,9 @@ class NoStreamedCreates(Defective):
     """There is no POST /runs/stream, and it says so: 501."""
 
     def furnish(self, app: FastAPI) -> None:
+        from starlette.responses import JSONResponse
+        from starlette.routing import Route
+
         super().furnish(app)
 
         async def absent(_: Request) -> JSONResponse:
