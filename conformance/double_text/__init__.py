@@ -23,6 +23,7 @@ from conformance.config import BadOption, Options, check_headers, check_url
 from conformance.double_text.result import Checkpoint, Result, Run, timeline
 from conformance.execution.client import Address, Client
 from conformance.execution.double_texting import Performance
+from conformance.execution.loop import in_a_task
 from conformance.execution.moments import (
     BadArgument,
     DoubleTextError,
@@ -246,6 +247,7 @@ def double_text_sync(*args: Any, **kwargs: Any) -> Any:
         raise BadArgument("double_text_sync is for synchronous code; in a coroutine use `await double_text(...)`")
     fast = importlib.util.find_spec("uvloop") is not None
     try:
-        return anyio.run(functools.partial(double_text, *args, **kwargs), backend_options={"use_uvloop": fast})
+        work = functools.partial(double_text, *args, **kwargs)
+        return anyio.run(in_a_task, work, backend_options={"use_uvloop": fast})
     except DoubleTextError as e:
         raise e.with_traceback(None) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import statistics
 import threading
@@ -293,3 +294,28 @@ def test_a_call_that_is_never_answered_stands_in_the_history() -> None:
     assert cancel.status is None
     assert "not answered" in str(cancel.error)
     assert {s.key.requirement for s in trial.sightings} <= {"cancel.wait", "cancel.codes"}
+
+
+def test_ctrl_c_does_not_break_off_what_is_shielded() -> None:
+    """A thread that is created at that moment would stay at the target: its id would not be learned."""
+    done: list[str] = []
+
+    async def work() -> None:
+        with anyio.CancelScope(shield=True):
+            signal.raise_signal(signal.SIGINT)
+            await anyio.sleep(0.05)
+            done.append("answered")
+        await anyio.sleep(30)
+        done.append("not cancelled")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(work)
+    assert done == ["answered"]
+
+
+def test_what_work_raises_comes_out_as_it_is() -> None:
+    async def work() -> None:
+        raise LookupError("no thread")
+
+    with pytest.raises(LookupError, match="no thread"):
+        run(work)
