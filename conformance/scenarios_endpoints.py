@@ -114,9 +114,18 @@ def stateless() -> Program:
     return begun.read().open("g", "b").until_ended("A", "B", needed=False)
 
 
+def stateless_beside() -> Program:
+    """Runs without a thread, with each strategy, while another such run is held."""
+    begun = program("stateless/beside", "stateless-beside").create("A", "enqueue", emit()).until_ended("A")
+    begun = begun.stateless("S", "reject", gate("g"), emit()).until_inside("S", "g")
+    for i, strategy in enumerate(STRATEGIES):
+        begun = begun.stateless(f"S{i}", strategy, emit()).until_answered(f"S{i}")
+    return begun.open("g").read()
+
+
 def endpoint_programs() -> list[Program]:
     """All of them."""
     programs = [same(s, e, second) for s in STRATEGIES for e in STAYING for second in (True, False)]
     programs += [clients(e, stop, started) for e in STAYING for stop in STOPS for started in (True, False)]
     programs += [late_clients(stop) for stop in (None, "interrupt", "rollback", "cancel-interrupt")]
-    return [*programs, *(own_events(e) for e in ("runs", "stream")), stateless()]
+    return [*programs, *(own_events(e) for e in ("runs", "stream")), stateless(), stateless_beside()]

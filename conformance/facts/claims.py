@@ -125,7 +125,14 @@ VOCABULARY: dict[str, str] = {
     "parent {parent}",
 }
 
-VERBS = {"enter": "entered", "leave": "left", "raise": "raised in", "effect": "committed an effect in"}
+VERBS = {
+    "enter": "entered",
+    "leave": "left",
+    "raise": "raised in",
+    "effect": "committed an effect in",
+    "cancelled": "was told to stop in",
+    "swallowed": "was told to stop in",
+}
 
 
 class _Prose(Formatter):

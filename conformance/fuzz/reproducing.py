@@ -167,7 +167,12 @@ def _checks(finding: Finding) -> Iterator[str]:
     found = [str(dict(claim.args)["run"]) for claim in facts if claim.kind == "found"]
     if finding.key.requirement == "rollback.reverts" and len(found) == 2:
         checks.append(f"s.found({found[0]!r}) != s.found({found[1]!r})")
-    decisive = [check for check in checks if not check.startswith("s.codes")]
+    if finding.key.requirement == "cancel.wait":
+        held = [dict(claim.args) for claim in facts if claim.kind == "held"]
+        checks = [f"s.answered_at_work({args['run']!r}, {args['step']!r})" for args in held] or checks
+    if finding.key.requirement == "endpoint.stateless":
+        checks += [check for claim in facts if (check := _among_stateless(claim.kind, dict(claim.args))) is not None]
+    decisive = [check for check in checks if not check.startswith("s.codes[")]
     refused_or_not = finding.key.requirement.startswith(("reject.", "enqueue.accepted", "interrupt.accepted"))
     if decisive or (checks and refused_or_not) or finding.key.requirement == "rollback.accepted":
         yield from checks
@@ -202,6 +207,14 @@ def _check(kind: str, args: dict[str, Any]) -> str | None:
         case "told" if args["what"] in ("enter", "leave", "raise"):
             return f"s._said({args['run']!r}, {args['what']!r}, step={args['step']!r})"
     return None
+
+
+def _among_stateless(kind: str, args: dict[str, Any]) -> str | None:
+    """What the script can see of what runs without a thread did to one another."""
+    if kind == "told" and args["what"] in ("cancelled", "swallowed"):
+        return f"s._said({args['run']!r}, {args['what']!r})"
+    refused = kind == "stateless" and str(args["answer"]).startswith("409")
+    return f"s.codes.get({args['run']!r}) == 409" if refused else None
 
 
 def _code(tag: str, code: int) -> str:

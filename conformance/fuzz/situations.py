@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from conformance.facts.clients import RELEASE_S
 from conformance.fuzz.choosing import chance, pick, weighted
-from conformance.fuzz.scripts import Shape, swallow_gate
+from conformance.fuzz.scripts import Shape, script, swallow_gate
 from conformance.fuzz.writing import ACTIONS, STAYING, STRATEGIES, Line, Writer
 from conformance.programs import (
     NOBODY,
@@ -215,16 +215,23 @@ def webhooks(w: Writer, line: Line) -> None:
 
 
 def stateless(w: Writer, line: Line) -> None:
-    """Runs without a thread beside one that is held."""
-    if w.hold(line, "held") is None or w.full(2):
+    """Runs without a thread beside one that is held; now and then the first of them is held, too."""
+    if w.hold(line, "held") is None or w.full(3):
         return
-    before = list(line.inflight)
+    before, held = list(line.inflight), None
+    if chance(w.chooser, 50):
+        held = w.tag()
+        w.scripts[held] = script(w.chooser, held, "held")
+        w.moves.append(Stateless(held, pick(w.chooser, KNOWN), w.scripts[held]))
+        w.inside(held)
     for _ in range(1 + w.chooser.below(2)):
         tag = w.tag()
         w.scripts[tag] = (emit(),)
-        endpoint = pick(w.chooser, ENDPOINTS)
+        endpoint = pick(w.chooser, ENDPOINTS) if held is None else "runs"  # who waits may wait for the one that is held
         w.moves.append(Stateless(tag, pick(w.chooser, KNOWN), w.scripts[tag], endpoint))
         w.until("answered", tag)
+    if held is not None:
+        w.open(held)
     w.release(line, before)
 
 

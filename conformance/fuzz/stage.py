@@ -4,6 +4,7 @@
 import http.server
 import itertools
 import json
+import math
 import os
 import socket
 import ssl
@@ -44,7 +45,8 @@ class Stage:
         self.settled: dict[str, bool] = {}
         self._gates: dict[str, threading.Event] = {}
         self._jobs: list[threading.Thread] = []
-        self._returned: set[str] = set()  # the runs whose cancels were answered
+        self._returned: dict[str, float] = {}  # when the cancel of each run was answered
+        self._opened: dict[str, float] = {}  # when each gate was
         self._start = time.monotonic()
         if by == "callback":
             self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._listener())
@@ -104,8 +106,7 @@ class Stage:
         self._background(lambda: self._stateless(tag, path, body))
 
     def _stateless(self, tag: str, path: str, body: Any) -> None:
-        self._send(f"stateless {tag}", "POST", path, body)
-        self.codes[tag] = 0
+        self.codes[tag] = self._send(f"stateless {tag}", "POST", path, body)
 
     def together(
         self, *creates: tuple[str, str | None, str], cancels: Sequence[tuple[str, str]] = (), **fields: Any
@@ -120,6 +121,7 @@ class Stage:
         for tag, action in cancels:
             path = f"/threads/{self._thread(self.home[tag])}/runs/{self._run(tag)}/cancel?action={action}"
             flights.append((tag, f"cancel ({action})", *self._loaded("POST", path, {})))
+        self.http.get("/info", headers=self.headers)  # when that is answered the server has seen the connections
         for *_, line, last in flights:
             line.sendall(last)
         for tag, what, line, _ in flights:
@@ -144,7 +146,7 @@ class Stage:
                 self._leave("POST", path, None, fault)
             else:
                 self._send(f"cancel {tag} ({action})", "POST", path, None)
-            self._returned.add(tag)
+            self._returned.setdefault(tag, time.monotonic())
 
         self._background(send)
         if not goes_on:
@@ -181,13 +183,14 @@ class Stage:
         body = {"values": values, "as_node": "step"}
         self._send(f"update {tag}", "POST", f"/threads/{self._thread(thread)}/state", body, fault)
 
-    def _send(self, what: str, method: str, path: str, body: Any, fault: str | None = None) -> None:
+    def _send(self, what: str, method: str, path: str, body: Any, fault: str | None = None) -> int:
         if fault in ("dropped", "lost"):
             self.say(f"{what}: {fault}")
             self._leave(method, path, body, fault)
-            return
+            return 0
         answer = self.http.request(method, path, json=body, headers=self.headers, timeout=SETTLE_S)
         self.say(f"{what}: {'accepted' if answer.is_success else f'answered {answer.status_code}'}")
+        return answer.status_code
 
     def _loaded(self, method: str, path: str, body: Any) -> tuple[socket.socket, bytes]:
         """A connection on which everything but the last byte of a request is sent; and that byte."""
@@ -247,6 +250,7 @@ class Stage:
         """Open a gate, for good."""
         if self._gate(gate).is_set():
             return
+        self._opened[gate] = time.monotonic()
         if self.by == "store":
             self.client.store.put_item([*self.namespace, "gates"], gate, {"open": True})
         self._gate(gate).set()
@@ -341,6 +345,12 @@ class Stage:
         """The state that the run found when it started, without what it was given; nothing if it never started."""
         starts = [t["found"] for t in self.told if t["tag"] == tag and t["kind"] == "enter" and t["step"] == 0]
         return {**starts[0], "last_input": None} if starts else {"log": None, "counter": None}
+
+    def answered_at_work(self, tag: str, step: int) -> bool:
+        """Whether the run's cancel was answered while a gate held it in a superstep that it left only later."""
+        gates = [self.scripts[tag][step][k] for k in ("gate", "swallow") if k in self.scripts[tag][step]]
+        opened = min(self._opened.get(gate, 0.0) for gate in gates)
+        return self._said(tag, "leave", step=step) and self._returned.get(tag, math.inf) < opened
 
     def broken(self, thread: str) -> bool:
         """Whether two checkpoints of the history have one parent, or a parent is missing."""

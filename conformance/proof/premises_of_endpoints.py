@@ -108,6 +108,21 @@ WAYS: dict[str, Ways] = {
     "endpoint.stateless": (
         ("strayed", lambda w, s: True),
         (
+            "stateless told stateless",
+            lambda w, s, t, o: (
+                s.run == t.run != o.run and t.what == "enter" and t.at <= o.sent and o.answer.startswith("409")
+            ),
+        ),
+        (
+            "stateless stateless told",
+            lambda w, s, o, t: (
+                s.run == t.run != o.run
+                and t.what in ("cancelled", "swallowed")
+                and t.at >= o.sent
+                and o.answer.startswith("2")
+            ),
+        ),
+        (
             "held stateless undisturbed final",
             lambda w, h, s, u, f: (
                 h.since <= s.sent and s.at <= h.until and h.run == u.run == f.run and f.status in STOPPED

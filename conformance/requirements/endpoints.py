@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from conformance.facts import GONE, INFLIGHT, NO_EFFECT, PERHAPS, STOPPED, Displacement, Fact, Run, Thread, fact, shown
 from conformance.facts.clients import RELEASE_S, Client, How, clients_of
-from conformance.history import Call
+from conformance.history import Call, Told
 from conformance.requirements.base import (
     MUST,
     SHOULD,
@@ -269,15 +269,19 @@ def _stateless_fact(call: Call) -> Fact:
 @requirement(
     "endpoint.stateless",
     MUST,
-    "Runs that are created without a thread disturb no thread.",
-    source="the API reference: stateless runs",
-    exercised_by=("stateless",),
+    "Runs that are created without a thread disturb no thread, and not one another.",
+    source='the API reference: stateless runs; S0 "different threads are independent"',
+    exercised_by=("stateless", "stateless-beside"),
     breaks="the temporary thread is not the run's own, or its strategy is applied to whatever executes",
     advice="give each such run a thread of its own, and delete that with it",
 )
 def stateless(thread: Thread) -> Iterator[Judgement]:
-    """Looks for runs without a thread in this one, and for what became of runs that were held meanwhile."""
-    for call in (c for c in thread.facts.calls if c.op == "stateless"):
+    """Looks for runs without a thread in this one, for what became of runs that were held meanwhile, and for what
+    such runs did to one another."""
+    calls = [c for c in thread.facts.calls if c.op == "stateless"]
+    if thread is next(iter(thread.facts.threads.values())):
+        yield from _met_one_another(thread, calls)
+    for call in calls:
         if call.status in (404, 405, 501):
             yield Inapplicable(f"POST /runs is answered {call.status}")
             continue
@@ -287,6 +291,31 @@ def stateless(thread: Thread) -> Iterator[Judgement]:
             continue
         for run in thread.runs.values():
             yield from _disturbed(run, call)
+
+
+def _met_one_another(thread: Thread, calls: Sequence[Call]) -> Iterator[Judgement]:
+    """One executes while another one is created: that is accepted, and does not stop it."""
+    for first in (c for c in calls if c.ok):
+        told = [t for t in thread.facts.told if t.tag == first.tag]
+        for entered in [t for t in told if t.kind == "enter"][:1]:
+            for second in (c for c in calls if c is not first and c.sent >= entered.at):
+                yield from _beside(first, entered, told, second)
+
+
+def _beside(first: Call, entered: Told, told: Sequence[Told], second: Call) -> Iterator[Judgement]:
+    stopped = next((t for t in told if t.kind in ("cancelled", "swallowed") and t.at >= second.sent), None)
+    if second.status == 409:
+        proof = (_stateless_fact(first), _told_fact(entered), _stateless_fact(second))
+        yield Violation("accepted: it has no thread but its own", proof[-1].text, proof)
+    elif second.ok and stopped is not None:
+        proof = (_stateless_fact(first), _stateless_fact(second), _told_fact(stopped))
+        yield Violation(f"{first.tag} comes to its own end", proof[-1].text, proof)
+    elif second.ok and any((t.kind, t.step) == ("leave", entered.step) and t.at >= second.until for t in told):
+        yield Exercised(overlap=True)
+
+
+def _told_fact(told: Told) -> Fact:
+    return fact("told", (told.n,), run=told.tag, what=told.kind, step=told.step, at=told.at)
 
 
 def _strayed(thread: Thread, call: Call) -> Fact | None:

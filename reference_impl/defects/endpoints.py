@@ -229,3 +229,14 @@ class StatelessStopsOthers(Defective):
                     self.displace(run, keep_progress=True)
                     self.worker.wake(thread)
         return super().temporary_thread(kept=kept)
+
+
+@defect(must_fail=["endpoint.stateless"])
+class StatelessShareAThread(Defective):
+    """Runs without a thread share one, as long as any of them is inflight: they refuse and stop one another."""
+
+    def temporary_thread(self, *, kept: bool) -> Thread:
+        for thread in self.storage.threads.values():
+            if thread.temporary and thread.inflight():
+                return thread
+        return super().temporary_thread(kept=kept)

@@ -27,6 +27,7 @@ from conformance.dialects import Dialect
 from conformance.embedded import reference_server
 from conformance.execution.loop import run
 from conformance.fuzz.campaign import Campaign, FuzzPlan
+from conformance.fuzz.findings import Finding
 from conformance.fuzz.lab import Trial
 from conformance.fuzz.live import status
 from reference_impl.defects import all_defects, all_variants
@@ -57,6 +58,12 @@ def _fuzz(url: str, seed: int, seconds: float) -> tuple[Found, UntilFound]:
     first = campaign.stats.first_finding
     ids = sorted({key.requirement for key in campaign.findings})
     return (None if first is None else (first, ", ".join(ids))), campaign
+
+
+def found_first(url: str, seed: int, seconds: float) -> Finding | None:
+    """The first finding of a campaign, as it was found."""
+    _, campaign = _fuzz(url, seed, seconds)
+    return next(iter(campaign.findings.values()), None)
 
 
 def _known(seeds: range, seconds: float) -> set[str]:

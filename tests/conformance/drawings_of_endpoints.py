@@ -131,6 +131,25 @@ harness  |list ─A running<listed> @40..41  open g @100  settled @300  get A �
 """
 
 
+BESIDE = """
+A = emit
+S = emit@g emit
+T = emit
+
+client 1 |create A enqueue ─200 @0..5
+run A    |enter 0 @10  leave 0 @12
+client 2 |call stateless of S ─200 null @20..30
+run S    |enter 0 @33  <stopped>leave 0 @101
+client 3 |call stateless of T ─<code> null @40..50
+harness  |open g @100  settled @300  get A ─success @400..401  state ─A0 @410..411
+"""
+
+
+def beside(code: str = "200", stopped: str = "") -> str:
+    """Two runs without a thread, of which the first is held while the second one is created."""
+    return filled(BESIDE, code=code, stopped=stopped)
+
+
 def stateless(fate: str = "success", listed: str = "", messages: str = "") -> str:
     return filled(STATELESS, fate=fate, listed=listed).replace("A0 A1 @410", f"A0 A1 {messages}@410")
 
@@ -151,6 +170,8 @@ LEGAL: list[tuple[str, str, int]] = [
     ("endpoint.own-events", stream(), 0),
     ("endpoint.own-events", stream(("metadata", "run-A"), ("values", None, 0), *WHOLE[2:]), 1),
     ("endpoint.stateless", stateless(), 1),
+    ("endpoint.stateless", beside(), 1),
+    ("endpoint.stateless", beside(code="503"), 0),
 ]
 
 ILLEGAL: list[tuple[str, str, str]] = [
@@ -170,6 +191,8 @@ ILLEGAL: list[tuple[str, str, str]] = [
     ("endpoint.own-events", stream(*WHOLE[:2], WHOLE[3], WHOLE[2]), "a state with 1 entries after one with 2"),
     ("endpoint.own-events", stream(*WHOLE[:2], WHOLE[3]), "ended without the state after its superstep 0"),
     ("endpoint.stateless", stateless(fate="interrupted"), "A ended interrupted"),
+    ("endpoint.stateless", beside(code="409"), "T was created without a thread"),
+    ("endpoint.stateless", beside(stopped="cancelled 0 @60  "), "S was told to stop in superstep 0"),
     ("endpoint.stateless", stateless(listed=" S pending"), "names S, a run without a thread (list of runs)"),
     ("endpoint.stateless", stateless(messages="inputs A S "), "names S, a run without a thread (messages)"),
 ]

@@ -3,14 +3,13 @@
     python -m tests.real.publish [--seed N] [--fuzz MINUTES]
 
 Each gets a folder with ``result.json``, its page and a page in plain words; the front page is the matrix of both. What
-a fuzzing campaign finds at ``langgraph dev`` stands in its folder ``fuzz``, each finding with its ``reproduce.py``,
-which was tried on a fresh server.
+a fuzzing campaign finds at ``langgraph dev`` stands in its folder ``fuzz``, each finding made smaller on a fresh server
+and with its ``reproduce.py``, which was tried on another one.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -18,16 +17,24 @@ import sys
 import tempfile
 from pathlib import Path
 
+from conformance.config import Options
+from conformance.dialects import Dialect
+from conformance.execution.loop import run
+from conformance.fuzz.campaign import Campaign, FuzzPlan
+from conformance.fuzz.findings import Finding
+from conformance.fuzz.findings import load as load_finding
 from conformance.report.markdown import plain
 from conformance.report.matrix import BADGE, Target, load, matrix, write
 from conformance.report.plain import plain_words
 from conformance.report.rendering import render
+from tests.benchmarks.shrinking import calls
 from tests.real.conftest import running_dev_server
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
 CHECK_S = 1800
-TRIES, SCRIPT_S = 3, 180  # of each finding's script
-SHOWN = 1  # its exit code where the bug is there
+SHRINK_S = 60.0  # for making one finding smaller
+TRIES, SCRIPT_S = 10, 600  # of each finding's script
+LOOK = 3  # its exit code where it cannot tell by itself
 
 
 def check(out: Path, seed: int, url: str | None = None) -> Path:
@@ -57,59 +64,67 @@ def publish(targets: list[Target], out: Path) -> None:
     (out / "README.md").write_text(render("front.md.j2", matrix=matrix(every), plain=plain))
 
 
-def campaign(out: Path, seed: int, url: str, minutes: float) -> tuple[list[Path], str]:
-    """The findings of a fuzzing campaign, and its last words."""
-    command = [sys.executable, "-m", "conformance.cli", "fuzz", url, "--seed", str(seed), "--max-time", f"{minutes:g}m"]
-    command += ["--database", str(out / "database"), "--report-dir", str(out), "--no-color"]
-    bound = minutes * 60 + CHECK_S
-    done = subprocess.run(command, cwd=out.parent, timeout=bound, check=False, capture_output=True, text=True)
-    if done.returncode not in (0, 1):
-        raise SystemExit(
-            f"{' '.join(command)} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
-    said = re.search(r"\d+ findings?; [^()]*\(seed [^)]*\)", " ".join(done.stdout.split()))
-    return sorted(p.parent for p in out.glob("findings/*/finding.json")), said[
-        0
-    ] if said else "what it said last is lost"
+def campaign(seed: int, url: str, minutes: float) -> Campaign:
+    """A fuzzing campaign that only searches: what it did to the server would be in the way of all that comes later."""
+    found = Campaign(FuzzPlan(url, Options(), Dialect(), seed, minutes * 60))
+    run(found.run)
+    found.outcome()
+    return found
 
 
-def shows(finding: Path, url: str) -> int:
-    """How often, of ``TRIES``, the finding's script shows the bug without this suite."""
-    command = [sys.executable, "-I", str(finding / "reproduce.py"), url]
-    shown = 0
-    for _ in range(TRIES):
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=SCRIPT_S, check=False)
-        except subprocess.TimeoutExpired:
-            continue
-        shown += done.returncode == SHOWN
-    return shown
+def smaller(finding: Finding, of: int, url: str, folder: Path) -> Path:
+    """Make a finding of so many histories smaller, on a server that nothing was done to, and keep it."""
+    plan = FuzzPlan(url, Options(), Dialect(), 1, max_examples=0, shrink_time=SHRINK_S, folder=folder)
+    shrinking = Campaign(plan)
+    shrinking.findings, shrinking.stats.programs = {finding.key: finding}, of
+    run(shrinking.run)
+    shrinking.outcome()
+    return folder / finding.key.name
 
 
-def publish_findings(findings: list[Path], numbers: str, minutes: float, out: Path) -> None:
-    """A page of all of them, and of each what it says and its script; each script is tried on a server of its own."""
+def shows(finding: Path, url: str) -> str:
+    """How often the finding's script shows the bug without this suite."""
+    command = [sys.executable, "-I", str(finding / "reproduce.py"), url, str(TRIES)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SCRIPT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return "did not end in time"
+    said = re.search(r"^seen (\d+) of \d+ times$", done.stdout, re.MULTILINE)
+    if done.returncode == LOOK or said is None:
+        return "cannot tell by itself" if done.returncode == LOOK else "could not be played"
+    return f"shows it in {said[1]} of {TRIES} runs"
+
+
+def publish_findings(found: Campaign, minutes: float, out: Path, scratch: Path) -> None:
+    """A page of all of them, and of each what it says and its script.
+
+    Each is made smaller on a server of its own, and its script tried on another one.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    lines = ["# What the fuzzer found", "", f"A campaign of {minutes:g} minutes: {numbers}.", ""]
+    numbers = f"{found.stats.programs} programs, {found.stats.calls} requests, {len(found.findings)} findings"
+    lines = ["# What the fuzzer found", ""]
+    lines += [f"A campaign of {minutes:g} minutes (seed {found.plan.seed}): {numbers}. Each was then made smaller on a"]
+    lines += [f"fresh server, for at most {SHRINK_S:g} s, and its script was run on another fresh one.", ""]
     lines += [
-        "| finding | level | observed | reproduces | its script, on a fresh server |",
-        "| --- | --- | --- | --- | --- |",
+        "| finding | level | observed | calls | reproduces | its script, on a fresh server |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for finding in findings:
-        with (
-            tempfile.TemporaryDirectory(prefix="doubletext-verify-") as scratch,
-            running_dev_server(Path(scratch)) as own,
-        ):
-            shown = shows(finding, own.url)
-        about = json.loads((finding / "finding.json").read_text())
-        place = out / finding.name
-        shutil.copytree(finding, place, ignore=shutil.ignore_patterns("original.json", "timeline.txt"))
-        text = (place / "finding.txt").read_text()
-        (place / "finding.txt").write_text(text.replace(str(finding), finding.name))
+    for number, finding in enumerate(sorted(found.findings.values(), key=lambda f: f.key.name)):
+        with running_dev_server(scratch / f"smaller-{number}") as own:
+            place = smaller(finding, found.stats.programs, own.url, scratch / "findings")
+        with running_dev_server(scratch / f"shown-{number}") as own:
+            said = shows(place, own.url)
+        saved = load_finding(place)
+        about, kept = saved.about, out / place.name
+        shutil.copytree(place, kept, ignore=shutil.ignore_patterns("original.json", "timeline.txt"))
+        text = (kept / "finding.txt").read_text()
+        (kept / "finding.txt").write_text(text.replace(str(place), place.name))
         rate = "not tried again" if about["rate"] is None else f"{about['rate'][0]} of {about['rate'][1]}"
-        link = f"[{about['requirement']}]({finding.name}/finding.txt)"
-        said = f"shows it in {shown} of {TRIES} runs"
-        lines.append(f"| {link} | {about['level']} | {plain(about['observed'])} | {rate} | {said} |")
+        link = f"[{about['requirement']}]({place.name}/finding.txt)"
+        made = f"{calls(finding.program)} → {calls(saved.program)}"
+        lines.append(f"| {link} | {about['level']} | {plain(about['observed'])} | {made} | {rate} | {said} |")
+        print(lines[-1], flush=True)
     (out / "README.md").write_text("\n".join(lines) + "\n")
     with (out.parent / "README.md").open("a") as page:
         page.write(f"\nWhat a fuzzing campaign of {minutes:g} minutes found: [fuzz](fuzz/README.md).\n")
@@ -131,8 +146,8 @@ def main() -> None:
         publish(targets, REPORTS)
         if asked.fuzz:
             with running_dev_server(folder / "fuzzed") as server:
-                found, numbers = campaign(folder / "fuzz", seed, server.url, asked.fuzz)
-            publish_findings(found, numbers, asked.fuzz, REPORTS / targets[-1].slug / "fuzz")
+                found = campaign(seed, server.url, asked.fuzz)
+            publish_findings(found, asked.fuzz, REPORTS / targets[-1].slug / "fuzz", folder)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ ALONE = {
     "reject-looks-at-the-newest",
     "reject-meets-one-or-two",
     "scheduled-runs-are-forgotten",
+    "stateless-share-a-thread",
     "scheduled-runs-cannot-be-cancelled",
     "scheduled-runs-do-not-wait",
     "subgraphs-are-not-stopped",
