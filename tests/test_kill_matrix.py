@@ -15,7 +15,7 @@ from reference_impl.defects import all_defects, all_variants
 from reference_impl.defects.registry import Defect
 
 DEFECTS = (*all_defects(), *all_variants())
-SHARE, OF_A_CRACK = 0.07, 0.4
+SHARE, OF_A_CRACK = 0.05, 0.4
 """One that lives in the cracks breaks in one of ten: a small share of their programs shows it every second time."""
 TRIES = 3
 

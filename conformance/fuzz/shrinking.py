@@ -27,6 +27,7 @@ GLIMPSE = 0.7  # a first look may miss what is rare: then the program stays a li
 LEAST, MOST = 3, 40  # repeats
 FIRST = 8  # to learn the rate
 FINAL = 20
+SEARCH_SHARE = 0.8  # of the time: what is left is for trying whether the smallest one still fails
 
 
 def repeats(rate: float, confidence: float = CONFIDENCE) -> int:
@@ -67,12 +68,14 @@ class Shrinker:
         self._lab = lab
         self._deadline = deadline
         self._taken = taken
+        self._until = deadline
         self._rate = 1.0
+        self._floor = 0.0  # who fails more rarely than this is not accepted, however small it is
 
     @property
     def late(self) -> bool:
-        """Whether its time is up."""
-        return time.monotonic() >= self._deadline
+        """Whether the time is up for what it does."""
+        return time.monotonic() >= self._until
 
     async def run(self) -> Finding:
         """The finding with the smallest program that was found in time.
@@ -80,6 +83,8 @@ class Shrinker:
         Raises:
             Gone: the target has stopped answering; ``best`` holds what is known.
         """
+        began = time.monotonic()
+        self._until = began + SEARCH_SHARE * (self._deadline - began)
         tried = await self._try(self.best.program, FIRST)
         if not tried.failed and not self.late:
             more = await self._try(self.best.program, MOST - FIRST)
@@ -87,11 +92,24 @@ class Shrinker:
         self._accept(tried)
         if not tried.failed:
             return self.best  # the history is proof all the same
+        self._floor = tried.rate / 2
+        trail = [self.best]
         while not self.late and (smaller := await self._smaller()) is not None:
             self._accept(smaller)
-        if not self.late:
-            self._accept(await self._try(self.best.program, max(FINAL, repeats(self._rate))))
+            trail.append(self.best)
+        self._until = self._deadline
+        await self._confirm(trail)
         return self.best
+
+    async def _confirm(self, trail: list[Finding]) -> None:
+        """Try the smallest one once more: it was chosen among many by a few executions each, so that luck had its part.
+        Of those that were accepted the last one stands that still fails."""
+        while not self.late:
+            self.best = trail.pop()
+            tried = await self._try(self.best.program, max(FINAL, repeats(self._rate)))
+            if not trail or tried.rate >= self._floor / 2 or not tried.of:
+                self._accept(tried)
+                return
 
     def _accept(self, tried: _Tried) -> None:
         known = self.best
@@ -120,7 +138,7 @@ class Shrinker:
             for tried in sorted((t for t in seen if t.failed), key=lambda t: cost(t.program)):
                 sure = await self._try(tried.program, max(LEAST, repeats(self._rate)))
                 total = _Tried(tried.program, tried.failed + sure.failed, tried.of + sure.of, sure.shows or tried.shows)
-                if sure.failed and total.rate >= self._rate / 2:
+                if sure.failed and total.rate >= self._floor:
                     return total
         return None
 

@@ -65,7 +65,9 @@ def test_ctrl_c(moment: int, tmp_path: Path) -> None:
         running = Running(tmp_path, server.url, "--report", "json,junit")
         running.until(lambda: reached(running, moment, moment == 0 and bool(server.threads())))
         running.interrupt()
+        began = time.monotonic()
         said = running.end()
+        assert time.monotonic() - began < 30
         assert server.threads() == []
     clear(said, 130, "broken off; so far")
     result = said.result()
@@ -74,7 +76,6 @@ def test_ctrl_c(moment: int, tmp_path: Path) -> None:
     assert (tmp_path / "doubletext-report" / "junit.xml").is_file()
     if moment:
         assert any(r["exercised"] for r in result["requirements"])
-    assert said.seconds < 45
 
 
 @pytest.mark.parametrize("moment", [0, 1])

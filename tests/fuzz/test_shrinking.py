@@ -30,13 +30,14 @@ class RuleLab:
 
     slots = 16
 
-    def __init__(self, rule: Rule, rate: float, seed: int) -> None:
-        self._rule, self._rate, self._dice, self.trials = rule, rate, random.Random(seed), 0
+    def __init__(self, rule: Rule, rate: float | Callable[[Program], float], seed: int) -> None:
+        self._rule, self._dice, self.trials = rule, random.Random(seed), 0
+        self._rate = rate if callable(rate) else lambda _program: rate
 
     async def trial(self, program: Program, **_more: bool) -> Any:
         await anyio.lowlevel.checkpoint()
         self.trials += 1
-        fails = self._rule(program) and self._dice.random() < self._rate
+        fails = self._rule(program) and self._dice.random() < self._rate(program)
         judged = {KEY.requirement: Judged(KEY.requirement, (BROKEN,) if fails else ())}
         return SimpleNamespace(program=program, judged=judged, history=History(program.to_json(), (), "callback", {}))
 
@@ -71,6 +72,21 @@ def test_what_fails_in_so_many_runs_is_made_small_and_does_not_get_rarer(rate: f
     if rate == 1:
         assert len(best.program.creates()) == 2
         assert len(best.program.moves) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_fails_ever_more_rarely_the_smaller_it_is_stays_as_large_as_it_must(seed: int) -> None:
+    """Each program but the smallest fails half as often as the one before: none of the steps is a large one."""
+
+    def rate(program: Program) -> float:
+        return min(0.8, 0.05 * 2.0 ** (len(program.creates()) - 2))
+
+    finding = found(two_rejects_together)
+    lab = RuleLab(two_rejects_together, rate, seed)
+    best = anyio.run(Shrinker(lab, finding, time.monotonic() + 60, lambda _trial: None).run)  # type: ignore[arg-type]
+    assert best.rate is not None
+    assert best.rate[0] / best.rate[1] >= rate(finding.program) / 4
+    assert rate(best.program) >= rate(finding.program) / 4
 
 
 def test_what_is_not_seen_again_is_kept_as_it_is() -> None:
