@@ -180,7 +180,7 @@ def _legal_row(model: Model, states: Sequence[State], tag: str, op: Read) -> str
     legal = [s for s in STATUSES if any(model.reads(run, s, op.exact) for run in runs)]
     if legal == ["timeout"]:  # which may lose anything, and is what nobody meant
         return f"what else was answered of {tag} fits to how it reads"
-    return f"{tag} reads as {_any_of(s for s in legal if s != 'timeout')}" if legal else f"{tag} does not exist"
+    return f"{tag} reads as {' or '.join(s for s in legal if s != 'timeout')}" if legal else f"{tag} does not exist"
 
 
 def _logs(states: Sequence[State]) -> list[str]:

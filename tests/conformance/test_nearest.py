@@ -118,3 +118,14 @@ def test_a_dialect_that_refuses_with_another_code() -> None:
 def test_records_that_are_not_there_blame_nobody() -> None:
     assert nearest(saved("rollback.deleted-3"), "rollback.deleted", {10_000}) is None
     assert nearest(saved("rollback.deleted-3"), "no.such-requirement", {1}) is None
+
+
+def test_the_model_offers_no_timeout_which_nobody_meant_and_every_other_status() -> None:
+    reads = [
+        v.expected
+        for path in sorted(VIOLATIONS.glob("*.jsonl"))
+        for v in judge(History.load(path), [EXPLAINABLE])[EXPLAINABLE].violations
+        if "reads as" in v.expected
+    ]
+    assert "A reads as pending or running or success or interrupted" in reads
+    assert not any("timeout" in said or "others" in said for said in reads)
