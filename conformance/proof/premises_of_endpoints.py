@@ -108,6 +108,10 @@ WAYS: dict[str, Ways] = {
     "endpoint.stateless": (
         ("strayed", lambda w, s: True),
         (
+            "held stateless",
+            lambda w, h, s: h.since <= s.sent and s.at <= h.until and s.answer.startswith("409"),
+        ),
+        (
             "stateless told stateless",
             lambda w, s, t, o: (
                 s.run == t.run != o.run and t.what == "enter" and t.at <= o.sent and o.answer.startswith("409")

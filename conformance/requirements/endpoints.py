@@ -260,6 +260,9 @@ def _kept_back(run: Run, connected: float) -> Iterator[tuple[int, tuple[Fact, ..
 # --- runs without a thread ----------------------------------------------------------------------------
 
 
+ITS_OWN_THREAD = "accepted: it has no thread but its own"
+
+
 def _stateless_fact(call: Call) -> Fact:
     said = {"strategy": call.request.get("strategy"), "endpoint": call.request.get("endpoint", "runs")}
     said |= {"thread": call.thread, "answer": shown(call)}
@@ -306,7 +309,7 @@ def _beside(first: Call, entered: Told, told: Sequence[Told], second: Call) -> I
     stopped = next((t for t in told if t.kind in ("cancelled", "swallowed") and t.at >= second.sent), None)
     if second.status == 409:
         proof = (_stateless_fact(first), _told_fact(entered), _stateless_fact(second))
-        yield Violation("accepted: it has no thread but its own", proof[-1].text, proof)
+        yield Violation(ITS_OWN_THREAD, proof[-1].text, proof)
     elif second.ok and stopped is not None:
         proof = (_stateless_fact(first), _stateless_fact(second), _told_fact(stopped))
         yield Violation(f"{first.tag} comes to its own end", proof[-1].text, proof)
@@ -332,14 +335,18 @@ def _strayed(thread: Thread, call: Call) -> Fact | None:
 
 
 def _disturbed(run: Run, call: Call) -> Iterator[Judgement]:
-    """A gate held it over the call, nothing else may have ended it, and it was stopped."""
-    if not run.undisturbed or run.final is None:
-        return
+    """A gate held it over the call: that is refused for it, or nothing else may have ended the run, and it was
+    stopped."""
     for step, entered in run.enters.items():
         held, opened = run.held_fact(step), run.release(step)
         if held is None or opened is None or entered.at > call.sent or opened.at < call.until:
             continue
-        if run.final.status == run.ending:
+        if call.status == 409:
+            refused = _stateless_fact(call)
+            yield Violation(ITS_OWN_THREAD, refused.text, (held, refused))
+        elif not run.undisturbed or run.final is None:
+            pass
+        elif run.final.status == run.ending:
             yield Exercised()
         elif run.final.status in STOPPED:
             proof = (held, _stateless_fact(call), run.undisturbed_fact(), run.final_fact())

@@ -126,7 +126,7 @@ S = emit
 
 client 1 |create A enqueue ─200 @0..5
 run A    |enter 0 @10
-client 2 |call stateless of S ─200 null @20..30
+client 2 |call stateless of S ─<code> null @20..30
 harness  |list ─A running<listed> @40..41  open g @100  settled @300  get A ─<fate> @400..401  state ─A0 A1 @410..411
 """
 
@@ -150,8 +150,8 @@ def beside(code: str = "200", stopped: str = "") -> str:
     return filled(BESIDE, code=code, stopped=stopped)
 
 
-def stateless(fate: str = "success", listed: str = "", messages: str = "") -> str:
-    return filled(STATELESS, fate=fate, listed=listed).replace("A0 A1 @410", f"A0 A1 {messages}@410")
+def stateless(fate: str = "success", listed: str = "", messages: str = "", code: str = "200") -> str:
+    return filled(STATELESS, fate=fate, listed=listed, code=code).replace("A0 A1 @410", f"A0 A1 {messages}@410")
 
 
 LEGAL: list[tuple[str, str, int]] = [
@@ -191,6 +191,7 @@ ILLEGAL: list[tuple[str, str, str]] = [
     ("endpoint.own-events", stream(*WHOLE[:2], WHOLE[3], WHOLE[2]), "a state with 1 entries after one with 2"),
     ("endpoint.own-events", stream(*WHOLE[:2], WHOLE[3]), "ended without the state after its superstep 0"),
     ("endpoint.stateless", stateless(fate="interrupted"), "A ended interrupted"),
+    ("endpoint.stateless", stateless(code="409"), "S was created without a thread"),
     ("endpoint.stateless", beside(code="409"), "T was created without a thread"),
     ("endpoint.stateless", beside(stopped="cancelled 0 @60  "), "S was told to stop in superstep 0"),
     ("endpoint.stateless", stateless(listed=" S pending"), "names S, a run without a thread (list of runs)"),
