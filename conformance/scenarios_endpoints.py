@@ -88,7 +88,8 @@ def late_clients(stop: Stop | None) -> Program:
 
 
 def own_events(endpoint: Endpoint) -> Program:
-    """Two runs of a thread, each with two readers, and one that nothing holds, with one reader who comes early."""
+    """Two runs of a thread, each with two readers, and one that nothing holds, with one reader who comes early; one
+    more comes when the first of them is over."""
     begun = program(f"own-events/{endpoint}", "own-events").create("P", "enqueue", add(), note("P")).until_ended("P")
     begun = begun.create("A", "enqueue", *HELD, endpoint=endpoint, waits=False).until_inside("A", "g")
     begun = begun.join("A", "stream").join("A", "stream")
@@ -96,7 +97,8 @@ def own_events(endpoint: Endpoint) -> Program:
     begun = begun.join("B", "stream").join("B", "stream").read()
     begun = begun.create("C", "enqueue", add(), note("C"), emit()).join("C", "stream").read()
     begun = begun.open("g").until_inside("B", "b", needed=False)
-    return begun.read().open("b").until_ended("A", "B", "C", needed=False)
+    begun = begun.read().open("b").until_ended("A", "B", "C", needed=False)
+    return begun.join("A", "stream").until_released("A", RELEASE_S).read()
 
 
 def stateless() -> Program:

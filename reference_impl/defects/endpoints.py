@@ -215,6 +215,27 @@ class ReadersShareTheEvents(Defective):
         return _Shared(run) if how == "join-stream" else super().events_of(run, how)
 
 
+class _Backwards(EventLog):
+    """The events of a run that is over, the newest first."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    async def read(self, after: int = 0, *, heartbeat: float | None = None) -> AsyncIterator[Event | None]:
+        kept = [event async for event in self._run.events.read(after, heartbeat=heartbeat)]
+        for event in reversed(kept):
+            yield event
+
+
+@defect(must_fail=["endpoint.own-events"])
+class LateReadersReadBackwards(Defective):
+    """Who joins the stream of a run that is over gets its events in the wrong order."""
+
+    def events_of(self, run: Run, how: Attending) -> EventLog:
+        return _Backwards(run) if how == "join-stream" and run.events.closed else super().events_of(run, how)
+
+
 @defect(
     must_fail=["endpoint.stateless", "history.explainable"],
     may_fail=[*COLLATERAL, *SAME, *BESIDE, "thread.independent"],

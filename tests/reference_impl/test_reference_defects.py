@@ -48,6 +48,7 @@ ELSEWHERE = ("delete.", "webhook.", "state.", "thread.not-starved")
 """What the scenarios here do not do, nor what shows the defects of ``ALONE``; the kill matrix does, for all."""
 ALONE = {
     "late-clients-are-held",
+    "late-readers-read-backwards",
     "rollback-to-the-creation",
     "queue-is-read-by-the-page",
     "refusal-of-a-stream-without-reason",
