@@ -60,10 +60,10 @@ def _fuzz(url: str, seed: int, seconds: float) -> tuple[Found, UntilFound]:
     return (None if first is None else (first, ", ".join(ids))), campaign
 
 
-def found_first(url: str, seed: int, seconds: float) -> Finding | None:
-    """The first finding of a campaign, as it was found."""
+def found_first(url: str, seed: int, seconds: float) -> list[Finding]:
+    """What a campaign found first, as it was found: several, where one history shows them."""
     _, campaign = _fuzz(url, seed, seconds)
-    return next(iter(campaign.findings.values()), None)
+    return sorted(campaign.findings.values(), key=lambda f: f.level != "MUST")
 
 
 def _known(seeds: range, seconds: float) -> set[str]:
