@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 from conformance.fuzz.scripts import first_gate
 from conformance.programs import (
@@ -83,6 +84,19 @@ def reductions(program: Program) -> list[Program]:
         if made.creates() and cost(made) < cost(program):
             there.setdefault(repr(made.moves), made)
     return sorted(there.values(), key=cost)
+
+
+def jointly(program: Program, smaller: Sequence[Program]) -> Program:
+    """The program with what each of the smaller ones changed; of changes at one place those that came first."""
+    moves, edits = program.moves, list[tuple[int, int, Sequence[Move]]]()
+    for other in smaller:
+        matcher = SequenceMatcher(None, list(map(repr, moves)), list(map(repr, other.moves)), autojunk=False)
+        own = [(i, j, other.moves[k:m]) for what, i, j, k, m in matcher.get_opcodes() if what != "equal"]
+        if all(j <= k or m <= i for i, j, _ in own for k, m, _ in edits):
+            edits += own
+    for i, j, instead in sorted(edits, key=lambda edit: edit[0], reverse=True):
+        moves = (*moves[:i], *instead, *moves[j:])
+    return tidy(replace(program, moves=moves))
 
 
 def tidy(program: Program) -> Program:

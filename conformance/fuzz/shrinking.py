@@ -17,7 +17,7 @@ from conformance.anomalies import anomaly_of
 from conformance.court import CourtFailed
 from conformance.fuzz.findings import Finding, Key
 from conformance.fuzz.lab import Lab, Trial
-from conformance.fuzz.reducing import cost, reductions
+from conformance.fuzz.reducing import cost, jointly, reductions
 from conformance.programs import Program
 from conformance.requirements.base import Violation
 from conformance.verdicts import EXPLAINABLE
@@ -135,7 +135,11 @@ class Shrinker:
             if self.late:
                 return None
             seen = await self._each(candidates[at : at + width], glimpses)
-            for tried in sorted((t for t in seen if t.failed), key=lambda t: cost(t.program)):
+            failed = sorted((t for t in seen if t.failed), key=lambda t: cost(t.program))
+            joint = jointly(self.best.program, [t.program for t in failed])
+            if len(failed) > 1 and joint.creates() and cost(joint) < cost(failed[0].program):
+                failed.insert(0, _Tried(joint))
+            for tried in failed:
                 sure = await self._try(tried.program, max(LEAST, repeats(self._rate)))
                 total = _Tried(tried.program, tried.failed + sure.failed, tried.of + sure.of, sure.shows or tried.shows)
                 if sure.failed and total.rate >= self._floor:

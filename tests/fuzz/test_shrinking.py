@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 
 from conformance.fuzz.findings import Finding, Key
 from conformance.fuzz.grammar import generate
+from conformance.fuzz.reducing import jointly
 from conformance.fuzz.shrinking import Shrinker, repeats
 from conformance.history import History
-from conformance.programs import Program, Together
+from conformance.programs import Program, Together, emit, program
 from conformance.requirements.base import Violation
 from conformance.verdicts import Judged
 
@@ -104,3 +106,33 @@ def test_repeats_are_enough_to_see_it_with_the_confidence_that_is_asked_for() ->
         assert 1 - (1 - rate) ** n >= 0.95
         assert 1 - (1 - rate) ** (n - 1) < 0.95
     assert repeats(1.0) == 1
+
+
+def removed(program: Program, *places: int) -> Program:
+    return replace(program, moves=tuple(m for i, m in enumerate(program.moves) if i not in places))
+
+
+def test_what_several_smaller_programs_leave_out_is_left_out_together() -> None:
+    whole = (
+        program("whole")
+        .create("A", "enqueue", emit())
+        .read()
+        .create("B", "reject", emit())
+        .read(deep=True)
+        .cancel("A", "interrupt")
+    )
+    one, other = removed(whole, 1), removed(whole, 3)
+    assert jointly(whole, [one, other]) == removed(whole, 1, 3)
+    plainer = replace(whole, moves=(*whole.moves[:2], replace(whole.moves[2], strategy="enqueue"), *whole.moves[3:]))
+    both = jointly(whole, [one, plainer])
+    assert [c.strategy for c in both.creates()] == ["enqueue", "enqueue"]
+    assert len(both.moves) == len(whole.moves) - 1
+
+
+def test_of_changes_at_one_place_the_first_is_made() -> None:
+    whole = program("whole").create("A", "enqueue", emit()).create("B", "reject", emit()).read()
+    without, plainer = removed(whole, 1), replace(whole.moves[1], strategy="enqueue")
+    changed = replace(whole, moves=(whole.moves[0], plainer, whole.moves[2]))
+    assert jointly(whole, [without, changed]) == without
+    assert jointly(whole, [changed, without]) == changed
+    assert jointly(whole, []) == whole

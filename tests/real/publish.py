@@ -35,7 +35,7 @@ REPORTS = Path(__file__).parent.parent.parent / "reports"
 CHECK_S = 1800
 SHRINK_S = 60.0  # for making one finding smaller
 TRIES, SCRIPT_S = 5, 600  # of each finding's script
-AT_ONCE = 2  # findings, each on servers of its own
+AT_ONCE = 3  # findings, each on servers of its own
 LOOK = 3  # its exit code where it cannot tell by itself
 
 
