@@ -139,6 +139,11 @@ class Lab:
         self._all = _All(self._slot)
         self._lost_in_a_row = 0
 
+    @property
+    def at_once(self) -> int:
+        """How many trials can be under way at once."""
+        return int(self.living.total_tokens)
+
     def known(self, slots: int) -> Known:
         """What others need to make trials at the same target, ``slots`` at once."""
         return Known.of(self.session, slots)

@@ -86,15 +86,16 @@ class Shrinker:
         began = time.monotonic()
         self._until = began + SEARCH_SHARE * (self._deadline - began)
         tried = await self._try(self.best.program, FIRST)
-        if not tried.failed and not self.late:
-            more = await self._try(self.best.program, MOST - FIRST)
-            tried = _Tried(more.program, more.failed, tried.of + more.of, more.shows)
+        if tried.failed < tried.of and not self.late:
+            more = await self._try(self.best.program, FIRST if tried.failed else MOST - FIRST)
+            tried = _Tried(more.program, tried.failed + more.failed, tried.of + more.of, more.shows or tried.shows)
         self._accept(tried)
         if not tried.failed:
             return self.best  # the history is proof all the same
         self._floor = tried.rate / 2
         trail = [self.best]
-        while not self.late and (smaller := await self._smaller()) is not None:
+        # A look at all candidates that found none is repeated, by the light of more executions.
+        while (smaller := await self._smaller(GLIMPSE) or await self._smaller(CONFIDENCE)) is not None:
             self._accept(smaller)
             trail.append(self.best)
         self._until = self._deadline
@@ -107,8 +108,12 @@ class Shrinker:
         while not self.late:
             self.best = trail.pop()
             tried = await self._try(self.best.program, max(FINAL, repeats(self._rate)))
-            if not trail or tried.rate >= self._floor / 2 or not tried.of:
+            if tried.rate >= self._floor / 2 or not tried.of:
                 self._accept(tried)
+                return
+            if not trail:  # it was not chosen by luck: all its executions count
+                failed, of = self.best.rate or (0, 0)
+                self.best = replace(self.best, rate=(failed + tried.failed, of + tried.of))
                 return
 
     def _accept(self, tried: _Tried) -> None:
@@ -126,11 +131,12 @@ class Shrinker:
             )
         self.best = replace(known, **changes)  # type: ignore[arg-type]
 
-    async def _smaller(self) -> _Tried | None:
-        """The smallest of the reductions that still fails about as often."""
+    async def _smaller(self, confidence: float) -> _Tried | None:
+        """The smallest of the reductions that still fails about as often; none that does is missed, with this
+        confidence."""
         candidates = reductions(self.best.program)
-        glimpses = max(1, repeats(self._rate, GLIMPSE))
-        width = max(1, self._lab.slots // glimpses)
+        glimpses = max(1, repeats(self._rate, confidence))
+        width = max(1, self._lab.at_once // glimpses)
         for at in range(0, len(candidates), width):
             if self.late:
                 return None

@@ -80,7 +80,7 @@ class Sometimes:
 
     def __init__(self, broken: Lab, correct: Lab, rate: float, seed: int) -> None:
         self._labs, self._rate, self._dice = (correct, broken), rate, random.Random(seed)
-        self.slots = broken.slots
+        self.at_once = broken.at_once
 
     async def trial(self, program: Program, whole: bool = False) -> Trial | None:
         """As the lab's."""

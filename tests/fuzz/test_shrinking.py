@@ -30,7 +30,7 @@ Rule = Callable[[Program], bool]
 class RuleLab:
     """Fails a program that the rule names, at this rate."""
 
-    slots = 16
+    at_once = 16
 
     def __init__(self, rule: Rule, rate: float | Callable[[Program], float], seed: int) -> None:
         self._rule, self._dice, self.trials = rule, random.Random(seed), 0
