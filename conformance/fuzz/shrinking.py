@@ -23,20 +23,19 @@ from conformance.requirements.base import Violation
 from conformance.verdicts import EXPLAINABLE
 
 CONFIDENCE = 0.95
-GLIMPSE = 0.7  # a first look may miss what is rare: then the program stays a little larger
 LEAST, MOST = 3, 40  # repeats
 FIRST = 8  # to learn the rate
 FINAL = 20
 SEARCH_SHARE = 0.8  # of the time: what is left is for trying whether the smallest one still fails
 
 
-def repeats(rate: float, confidence: float = CONFIDENCE) -> int:
-    """How often a program is run so that one that fails at this rate fails at least once, with this confidence."""
+def repeats(rate: float) -> int:
+    """How often a program is run so that one that fails at this rate fails at least once, with ``CONFIDENCE``."""
     if rate <= 0:
         return MOST
     if rate >= 1:
         return 1
-    return min(MOST, math.ceil(math.log(1 - confidence) / math.log(1 - rate)))
+    return min(MOST, math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - rate)))
 
 
 def shown(trial: Trial, key: Key) -> Violation | None:
@@ -94,8 +93,7 @@ class Shrinker:
             return self.best  # the history is proof all the same
         self._floor = tried.rate / 2
         trail = [self.best]
-        # A look at all candidates that found none is repeated, by the light of more executions.
-        while (smaller := await self._smaller(GLIMPSE) or await self._smaller(CONFIDENCE)) is not None:
+        while (smaller := await self._smaller()) is not None:
             self._accept(smaller)
             trail.append(self.best)
         self._until = self._deadline
@@ -131,32 +129,31 @@ class Shrinker:
             )
         self.best = replace(known, **changes)  # type: ignore[arg-type]
 
-    async def _smaller(self, confidence: float) -> _Tried | None:
-        """The smallest of the reductions that still fails about as often; none that does is missed, with this
-        confidence."""
+    async def _smaller(self) -> _Tried | None:
+        """A reduction that still fails about as often; small ones, and several at once, first.
+
+        All candidates are executed once, then all once more, until one has failed: where failures are rare that is
+        sooner than to be sure of one after the other.
+        """
         candidates = reductions(self.best.program)
-        glimpses = max(1, repeats(self._rate, confidence))
-        width = max(1, self._lab.at_once // glimpses)
-        for at in range(0, len(candidates), width):
-            if self.late:
-                return None
-            seen = await self._each(candidates[at : at + width], glimpses)
-            failed = sorted((t for t in seen if t.failed), key=lambda t: cost(t.program))
-            joint = jointly(self.best.program, [t.program for t in failed])
-            if len(failed) > 1 and joint.creates() and cost(joint) < cost(failed[0].program):
-                failed.insert(0, _Tried(joint))
-            for tried in failed:
-                sure = await self._try(tried.program, max(LEAST, repeats(self._rate)))
-                total = _Tried(tried.program, tried.failed + sure.failed, tried.of + sure.of, sure.shows or tried.shows)
-                if sure.failed and total.rate >= self._floor:
-                    return total
+        for _ in range(repeats(self._rate)):
+            for at in range(0, len(candidates), self._lab.at_once):
+                seen = await self._each(candidates[at : at + self._lab.at_once])
+                failed = sorted((t.program for t in seen if t.failed), key=cost)
+                joint = jointly(self.best.program, failed)
+                if len(failed) > 1 and joint.creates() and cost(joint) < cost(failed[0]):
+                    failed.insert(0, joint)
+                for program in failed:
+                    tried = await self._try(program, max(LEAST, repeats(self._rate)))
+                    if tried.failed and tried.rate >= self._floor:
+                        return tried
         return None
 
-    async def _each(self, programs: Sequence[Program], times: int) -> list[_Tried]:
+    async def _each(self, programs: Sequence[Program]) -> list[_Tried]:
         found: list[_Tried] = []
 
         async def one(program: Program) -> None:
-            found.append(await self._try(program, times))
+            found.append(await self._try(program, 1))
 
         async with anyio.create_task_group() as tasks:
             for program in programs:
