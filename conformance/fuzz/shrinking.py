@@ -24,6 +24,7 @@ from conformance.verdicts import EXPLAINABLE
 
 CONFIDENCE = 0.95
 LEAST, MOST = 3, 40  # repeats
+LOOKS = 3  # at all candidates, together as many executions of each as make it sure that it does not fail
 FIRST = 8  # to learn the rate
 FINAL = 20
 SEARCH_SHARE = 0.8  # of the time: what is left is for trying whether the smallest one still fails
@@ -132,13 +133,15 @@ class Shrinker:
     async def _smaller(self) -> _Tried | None:
         """A reduction that still fails about as often; small ones, and several at once, first.
 
-        All candidates are executed once, then all once more, until one has failed: where failures are rare that is
-        sooner than to be sure of one after the other.
+        All candidates are looked at ``LOOKS`` times before it is sure that none of them fails: mostly the first look
+        finds one, where to be sure of one after the other takes long.
         """
         candidates = reductions(self.best.program)
-        for _ in range(repeats(self._rate)):
-            for at in range(0, len(candidates), self._lab.at_once):
-                seen = await self._each(candidates[at : at + self._lab.at_once])
+        times = math.ceil(repeats(self._rate) / LOOKS)
+        width = max(1, self._lab.at_once // times)
+        for _ in range(math.ceil(repeats(self._rate) / times)):
+            for at in range(0, len(candidates), width):
+                seen = await self._each(candidates[at : at + width], times)
                 failed = sorted((t.program for t in seen if t.failed), key=cost)
                 joint = jointly(self.best.program, failed)
                 if len(failed) > 1 and joint.creates() and cost(joint) < cost(failed[0]):
@@ -149,11 +152,11 @@ class Shrinker:
                         return tried
         return None
 
-    async def _each(self, programs: Sequence[Program]) -> list[_Tried]:
+    async def _each(self, programs: Sequence[Program], times: int) -> list[_Tried]:
         found: list[_Tried] = []
 
         async def one(program: Program) -> None:
-            found.append(await self._try(program, 1))
+            found.append(await self._try(program, times))
 
         async with anyio.create_task_group() as tasks:
             for program in programs:
