@@ -124,12 +124,12 @@ def _lines(move: Move) -> Iterator[str]:
 
 def _wait(move: Until) -> Iterator[str]:
     match move.what:
+        case "halted":
+            yield f"s.halted({move.tag!r})"
         case "inside" | "entered" | "left" | "stopped" | "returned":
             yield f"s.{move.what}({move.tag!r}, {move.value!r})"
         case "answered" | "ended" | "listed":
             yield f"s.{move.what}({move.tag!r})"
-        case "halted":
-            yield f"s.stopped({move.tag!r}, None)"
         case "begun":
             yield f"s.entered({move.tag!r}, 0)"
 

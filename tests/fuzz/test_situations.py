@@ -25,7 +25,7 @@ from conformance.fuzz.reducing import tidy
 from conformance.fuzz.reproducing import script
 from conformance.fuzz.writing import Line, Writer
 from conformance.history import Call, History
-from conformance.programs import Program
+from conformance.programs import Program, emit, gate, program
 from conformance.requirements.base import Violation
 
 ABOUT = {  # one of these is exercised, whatever was drawn
@@ -124,10 +124,23 @@ def test_calls_whose_answer_is_lost_may_have_taken_effect(trials: dict[str, list
 
 @pytest.mark.parametrize("name", ["missing", "strayed", "same", "cancelled_many", "stateless", "sent_twice", "renewed"])
 def test_the_script_of_a_finding_can_play_it(name: str, url: str, tmp_path: Path) -> None:
-    program = next(programs(name))
-    history = History(program.to_json(), (), "callback", {})
-    finding = Finding(Key("thread.settles", "", ""), "MUST", "", Violation("one", "two", ()), program, history, "1")
-    (tmp_path / "reproduce.py").write_text(script(finding))
-    command = [sys.executable, "-I", str(tmp_path / "reproduce.py"), url]
+    assert "look yourself" in played(next(programs(name)), url, tmp_path, "1")
+
+
+def test_the_script_of_a_finding_meets_a_run_where_it_can_be_told_to_stop(url: str, tmp_path: Path) -> None:
+    """A node that has not yet got the receipt of its entry would be cancelled there, and tell nobody."""
+    begun = program("told").create("A", "enqueue", emit(), gate("g"), emit()).until_inside("A", "g")
+    said = played(begun.create("B", "interrupt", emit()).until_stopped("A", None), url, tmp_path, "5")
+    assert said.count("A was told to stop") == 5
+    assert "in vain" not in said
+
+
+def played(scene: Program, url: str, folder: Path, times: str) -> str:
+    """What the script of a finding says that plays this scene, and nothing that the script could judge."""
+    history = History(scene.to_json(), (), "callback", {})
+    finding = Finding(Key("thread.settles", "", ""), "MUST", "", Violation("one", "two", ()), scene, history, "1")
+    (folder / "reproduce.py").write_text(script(finding))
+    command = [sys.executable, "-I", str(folder / "reproduce.py"), url, times]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert shown.returncode == 3, shown.stdout + shown.stderr  # it was played, and cannot judge
+    return shown.stdout
