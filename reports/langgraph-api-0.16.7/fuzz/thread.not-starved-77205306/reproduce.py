@@ -373,6 +373,11 @@ class Stage:
             f"{tag} was told to stop",
         )
 
+    def halted(self, tag: str) -> None:
+        """Wait until the run was told of its cancellation, as long as for everything to be over."""
+        told = f"{tag} was told to stop"
+        self._until(lambda: self._said(tag, "cancelled") or self._said(tag, "swallowed"), told, SETTLE_S)
+
     def ended(self, tag: str) -> None:
         """Wait until the run reads as ended, or is gone."""
         self._until(lambda: self._status(tag) in (*OVER, "gone"), f"{tag} has ended")
@@ -510,8 +515,8 @@ class Stage:
     def _gate(self, key: str) -> threading.Event:
         return self._gates.setdefault(key, threading.Event())
 
-    def _until(self, seen: Callable[[], bool], what: str | None = None) -> None:
-        end = time.monotonic() + WAIT_S
+    def _until(self, seen: Callable[[], bool], what: str | None = None, seconds: float = WAIT_S) -> None:
+        end = time.monotonic() + seconds
         while not seen():
             if time.monotonic() > end:
                 self.say(f"waited in vain until {what or 'it was answered'}")
@@ -538,19 +543,20 @@ class Stage:
 
         class Listener(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 value = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                answer: dict[str, Any] = {}
                 if self.path.endswith("/announce"):
-                    stage.told.append({**value, "arrived": time.monotonic()})
+                    arrived = time.monotonic()
+                    self._answer({})  # first: who is told may cancel the node, which still waits for the receipt
+                    stage.told.append({**value, "arrived": arrived})
                 else:
-                    answer = {"open": stage._gate(value["key"]).wait(float(value["for"]))}
-                data = json.dumps(answer).encode()
-                self.send_response(200)
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                    self._answer({"open": stage._gate(value["key"]).wait(float(value["for"]))})
+
+            def _answer(self, value: dict[str, Any]) -> None:
+                data = json.dumps(value).encode()
+                self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(data) + data)
 
             def log_message(self, *_args: Any) -> None:
                 """Nothing."""
