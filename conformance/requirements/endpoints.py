@@ -283,7 +283,7 @@ def stateless(thread: Thread) -> Iterator[Judgement]:
     such runs did to one another."""
     calls = [c for c in thread.facts.calls if c.op == "stateless"]
     if thread is next(iter(thread.facts.threads.values())):
-        yield from _met_one_another(thread, calls)
+        yield from _met_one_another(calls, thread.facts.told)
     for call in calls:
         if call.status in (404, 405, 501):
             yield Inapplicable(f"POST /runs is answered {call.status}")
@@ -296,13 +296,13 @@ def stateless(thread: Thread) -> Iterator[Judgement]:
             yield from _disturbed(run, call)
 
 
-def _met_one_another(thread: Thread, calls: Sequence[Call]) -> Iterator[Judgement]:
+def _met_one_another(calls: Sequence[Call], announced: Sequence[Told]) -> Iterator[Judgement]:
     """One executes while another one is created: that is accepted, and does not stop it."""
-    for first in (c for c in calls if c.ok):
-        told = [t for t in thread.facts.told if t.tag == first.tag]
-        for entered in [t for t in told if t.kind == "enter"][:1]:
-            for second in (c for c in calls if c is not first and c.sent >= entered.at):
-                yield from _beside(first, entered, told, second)
+    for first, second in itertools.permutations(calls, 2):
+        told = [t for t in announced if t.tag == first.tag]
+        entered = next((t for t in told if t.kind == "enter" and t.at <= second.sent), None)
+        if first.ok and entered is not None:
+            yield from _beside(first, entered, told, second)
 
 
 def _beside(first: Call, entered: Told, told: Sequence[Told], second: Call) -> Iterator[Judgement]:
