@@ -26,11 +26,13 @@ from conformance.fuzz.findings import Finding, Key, Sighting
 from conformance.fuzz.grammar import Deck, generate, renamed
 from conformance.fuzz.lab import Gone, Known, Lab, Trial, laboratory
 from conformance.fuzz.mutating import mutate
+from conformance.fuzz.reducing import cost
 from conformance.fuzz.reproducing import script
 from conformance.fuzz.shrinking import Shrinker
 from conformance.programs import Program
 from conformance.verdicts import EXPLAINABLE
 
+MOST_SHOWN_BY = 3  # programs that are remembered beside a finding's first
 MOST_FINDINGS = 60  # of different shape; what is found beyond is counted, and not kept
 
 VARIED = 35  # percent of the programs are variations of those that reached something new
@@ -344,7 +346,7 @@ class Campaign:
     def _sighted(self, sighting: Sighting, trial: Trial, seed: str) -> None:
         key = sighting.key
         if key in self.findings:
-            self._seen_again(key, 1)
+            self._seen_again(key, 1, trial.program)
             return
         if self.stats.first_finding is None:
             self.stats.first_finding = self.stats.seconds
@@ -368,9 +370,11 @@ class Campaign:
         self.corpus.found(trial.program)
         self.tell(Found(finding, self.keep(finding)))
 
-    def _seen_again(self, key: Key, times: int) -> None:
+    def _seen_again(self, key: Key, times: int, *programs: Program) -> None:
+        """Count it, and remember the smallest of the ``programs`` that showed it."""
         known = self.findings[key]
-        self.findings[key] = replace(known, seen=known.seen + times)
+        shown_by = tuple(sorted((*known.shown_by, *programs), key=cost)[:MOST_SHOWN_BY])
+        self.findings[key] = replace(known, seen=known.seen + times, shown_by=shown_by)
 
     def keep(self, finding: Finding) -> Path | None:
         """Write a finding's folder, if findings are kept at all."""

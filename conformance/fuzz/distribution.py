@@ -189,8 +189,9 @@ class DistributedCampaign(Campaign):
             if new := [c for c in cells if c not in self.stats.cells]:
                 self.corpus.reached(program, new)
         merge(self.stats, done.stats)
-        for key, seen, seed, history in done.found:
+        for key, seen, seed, history, others in done.found:
             program = Program.from_json(history.program)
+            shown_by = [program, *others]
             if key not in self.findings:
                 try:
                     judged = await lab.judged(history)
@@ -201,9 +202,9 @@ class DistributedCampaign(Campaign):
                 trial = Trial(program, history, judged, shown, frozenset())
                 for sighting in shown[:1]:
                     self._sighted(sighting, trial, seed)
-                seen -= 1
+                seen, shown_by = seen - 1, others
             if key in self.findings:
-                self._seen_again(key, seen)
+                self._seen_again(key, seen, *shown_by)
         self.tell(Progress(self.stats, len(self.findings)))
         if done.lost is not None:
             raise Gone(done.lost)

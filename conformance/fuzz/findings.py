@@ -97,6 +97,7 @@ class Finding:
     original: Program | None = None  # before it was made smaller
     embedded: bool = False  # found on the embedded reference server
     others: list[str] = field(default_factory=list)  # requirements that fail in the same history
+    shown_by: tuple[Program, ...] = ()  # other programs that showed it: the first may have been lucky
 
     def reproduces(self) -> str:
         """How often it comes back, in words."""

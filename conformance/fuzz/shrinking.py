@@ -59,6 +59,13 @@ class _Tried:
     def rate(self) -> float:
         return self.failed / self.of if self.of else 0.0
 
+    def __add__(self, more: _Tried) -> _Tried:
+        return _Tried(self.program, self.failed + more.failed, self.of + more.of, more.shows or self.shows)
+
+
+def _size(tried: _Tried) -> int:
+    return cost(tried.program)
+
 
 class Shrinker:
     """Makes the program of one finding smaller. ``best``: the finding as it stands."""
@@ -85,10 +92,7 @@ class Shrinker:
         """
         began = time.monotonic()
         self._until = began + SEARCH_SHARE * (self._deadline - began)
-        tried = await self._try(self.best.program, FIRST)
-        if tried.failed < tried.of and not self.late:
-            more = await self._try(self.best.program, FIRST if tried.failed else MOST - FIRST)
-            tried = _Tried(more.program, tried.failed + more.failed, tried.of + more.of, more.shows or tried.shows)
+        tried = await self._begin()
         self._accept(tried)
         if not tried.failed:
             return self.best  # the history is proof all the same
@@ -100,6 +104,18 @@ class Shrinker:
         self._until = self._deadline
         await self._confirm(trail)
         return self.best
+
+    async def _begin(self) -> _Tried:
+        """The program to begin with: of those that showed it the smallest that fails about as often as any of them."""
+        first, *others = await self._each((self.best.program, *self.best.shown_by), FIRST)
+        if not any(t.failed for t in (first, *others)):
+            more = await self._each([t.program for t in (first, *others)], MOST - FIRST)
+            first, *others = (t + m for t, m in zip((first, *others), more, strict=True))
+        often = max(t.rate for t in (first, *others)) / 2
+        chosen = min((t for t in (first, *others) if t.failed and t.rate >= often), key=_size, default=first)
+        if 0 < chosen.failed < chosen.of == FIRST:
+            chosen += await self._try(chosen.program, FIRST)
+        return chosen
 
     async def _confirm(self, trail: list[Finding]) -> None:
         """Try the smallest one once more: it was chosen among many by a few executions each, so that luck had its part.
@@ -153,15 +169,15 @@ class Shrinker:
         return None
 
     async def _each(self, programs: Sequence[Program], times: int) -> list[_Tried]:
-        found: list[_Tried] = []
+        found: dict[int, _Tried] = {}
 
-        async def one(program: Program) -> None:
-            found.append(await self._try(program, times))
+        async def one(at: int, program: Program) -> None:
+            found[at] = await self._try(program, times)
 
         async with anyio.create_task_group() as tasks:
-            for program in programs:
-                tasks.start_soon(one, program)
-        return found
+            for at, program in enumerate(programs):
+                tasks.start_soon(one, at, program)
+        return [found[at] for at in range(len(programs))]
 
     async def _try(self, program: Program, times: int) -> _Tried:
         """Run a program so many times, at once as far as the lab takes it."""

@@ -81,7 +81,7 @@ class Done:
 
     stats: dict[str, Any]
     corpus: list[tuple[Program, tuple[tuple[str, str, str, str], ...]]]
-    found: list[tuple[Key, int, str, History]]  # how often; seed and history of the first
+    found: list[tuple[Key, int, str, History, list[Program]]]  # how often; seed and history of the first; others
     lost: str | None
 
     @staticmethod
@@ -90,7 +90,10 @@ class Done:
         return Done(
             value["stats"],
             [(Program.from_json(p), tuple(tuple(c) for c in cells)) for p, cells in value["corpus"]],
-            [(Key(*key), seen, seed, History.from_text(text)) for key, seen, seed, text in value["found"]],
+            [
+                (Key(*key), seen, seed, History.from_text(text), [Program.from_json(p) for p in others])
+                for key, seen, seed, text, others in value["found"]
+            ],
             value["lost"],
         )
 
@@ -144,7 +147,13 @@ def run_unit(value: Mapping[str, Any]) -> dict[str, Any]:
         "stats": {**counted, **counters, "spreads": stats.spreads},
         "corpus": [[p.to_json(), cells] for p, cells in corpus.told],
         "found": [
-            [[k.requirement, k.anomaly, k.shape], f.seen, f.seed, f.history.to_text()]
+            [
+                [k.requirement, k.anomaly, k.shape],
+                f.seen,
+                f.seed,
+                f.history.to_text(),
+                [p.to_json() for p in f.shown_by],
+            ]
             for k, f in campaign.findings.items()
         ],
         "lost": campaign.outcome().lost,

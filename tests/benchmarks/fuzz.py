@@ -27,7 +27,6 @@ from conformance.dialects import Dialect
 from conformance.embedded import reference_server
 from conformance.execution.loop import run
 from conformance.fuzz.campaign import Campaign, FuzzPlan
-from conformance.fuzz.findings import Finding
 from conformance.fuzz.lab import Trial
 from conformance.fuzz.live import status
 from reference_impl.defects import all_defects, all_variants
@@ -58,12 +57,6 @@ def _fuzz(url: str, seed: int, seconds: float) -> tuple[Found, UntilFound]:
     first = campaign.stats.first_finding
     ids = sorted({key.requirement for key in campaign.findings})
     return (None if first is None else (first, ", ".join(ids))), campaign
-
-
-def found_first(url: str, seed: int, seconds: float) -> list[Finding]:
-    """What a campaign found first, as it was found: several, where one history shows them."""
-    _, campaign = _fuzz(url, seed, seconds)
-    return sorted(campaign.findings.values(), key=lambda f: f.level != "MUST")
 
 
 def _known(seeds: range, seconds: float) -> set[str]:

@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.shrinking [--defect GLOB] [--rate 1 --rate 0.5 --rate 0.1] [--shrink-time 60]
 
-Each deliberate defect of the first pipeline is found by a campaign; its finding is then made smaller where only so
-many executions meet the server that has the defect: the others are sent to the correct one. What it last printed, with
-commit, stands in RESULTS.md.
+Each deliberate defect of the first pipeline is found by a campaign, which goes on for a little while, as a user's does;
+its findings are then made smaller, the most frequent first, until one was seen again, where only so many executions
+meet the server that has the defect: the others are sent to the correct one. What it last printed, with commit, stands
+in RESULTS.md.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from conformance.dialects import Dialect
 from conformance.embedded import reference_server
 from conformance.execution.client import Address
 from conformance.execution.loop import run
+from conformance.fuzz.campaign import Campaign, FuzzPlan
 from conformance.fuzz.findings import Finding
 from conformance.fuzz.lab import Lab, Trial, laboratory
 from conformance.fuzz.shrinking import Shrinker
@@ -41,7 +43,6 @@ from conformance.programs import (
     Update,
 )
 from reference_impl.defects import all_defects
-from tests.benchmarks.fuzz import found_first
 
 USUAL = 2  # a run that is inflight, and what meets it
 BY_HAND = {
@@ -72,7 +73,27 @@ FIRST = (
 )
 MINIMA = {**dict.fromkeys(FIRST.split(), USUAL), **BY_HAND}
 ALLOWED = 2  # calls more than by hand
+OFTEN, AFTER_S = 4, 15.0
+SETTLE_S = 8.0
 OF_ONE_CALL = (Create, Cancel, CancelMany, Crack, Delete, Join, Renew, Stateless, Update)
+
+
+class UntilSeen(Campaign):
+    """Ends a little while after the first finding, or when one was seen several times."""
+
+    def take(self, trial: Trial, seed: str) -> None:
+        super().take(trial, seed)
+        first = self.stats.first_finding
+        often = any(f.seen >= OFTEN and f.level == "MUST" for f in self.findings.values())
+        if often or (first is not None and self.stats.seconds > first + AFTER_S):
+            self.stop()
+
+
+def found(url: str, seed: int, seconds: float) -> list[Finding]:
+    """What a campaign found, the weightiest first."""
+    campaign = UntilSeen(FuzzPlan(url, Options(settle_timeout=SETTLE_S), Dialect(), seed, seconds))
+    run(campaign.run)
+    return list(campaign.outcome().findings)
 
 
 class Sometimes:
@@ -95,7 +116,7 @@ def calls(program: Program) -> int:
 
 async def shrunk(urls: Sequence[str], finding: Finding, rate: float, seconds: float) -> Finding:
     """The finding as small as it becomes in this time, where it fails at this rate."""
-    options = Options(settle_timeout=8.0)
+    options = Options(settle_timeout=SETTLE_S)
     async with (
         laboratory(Address(urls[0]), options, Dialect()) as broken,
         laboratory(Address(urls[1]), options, Dialect()) as correct,
@@ -117,7 +138,7 @@ def main(globs: tuple[str, ...], rates: tuple[float, ...], seed: int, max_time: 
         if defect.name not in MINIMA or (globs and not any(fnmatch.fnmatch(defect.name, g) for g in globs)):
             continue
         with reference_server("--defect", defect.name, "--seed", str(seed)) as url, reference_server() as correct:
-            findings = found_first(url, seed, max_time)
+            findings = found(url, seed, max_time)
             if not findings:
                 click.echo(f"{defect.name:32} not found")
             for rate in rates if findings else ():

@@ -13,12 +13,16 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from conformance.fuzz.findings import Finding, Key
+from conformance.config import Options
+from conformance.dialects import Dialect
+from conformance.fuzz.campaign import Campaign, FuzzPlan
+from conformance.fuzz.findings import Finding, Key, Sighting
 from conformance.fuzz.grammar import generate
+from conformance.fuzz.lab import Trial
 from conformance.fuzz.reducing import jointly
 from conformance.fuzz.shrinking import Shrinker, repeats
 from conformance.history import History
-from conformance.programs import Program, Together, emit, program
+from conformance.programs import Program, Read, Together, emit, program
 from conformance.requirements.base import Violation
 from conformance.verdicts import Judged
 
@@ -98,6 +102,37 @@ def test_what_is_not_seen_again_is_kept_as_it_is() -> None:
     assert best.program == finding.program
     assert best.rate == (0, lab.trials)
     assert not best.shrunk
+
+
+def test_where_the_first_program_was_lucky_another_that_showed_it_is_made_smaller() -> None:
+    finding = found(two_rejects_together)
+    never = replace(finding.program, name="lucky")
+    large, larger = (replace(finding.program, moves=finding.program.moves + (Read(),) * n) for n in (1, 2))
+    finding = replace(finding, program=never, shown_by=(larger, large))
+    seen: list[Program] = []
+
+    def rule(program: Program) -> bool:
+        seen.append(program)
+        return program.name != "lucky" and two_rejects_together(program)
+
+    lab = RuleLab(rule, 1.0, seed=1)
+    best = anyio.run(Shrinker(lab, finding, time.monotonic() + 60, lambda _trial: None).run)  # type: ignore[arg-type]
+    assert len(best.program.creates()) == 2
+    assert best.original == never  # what was seen first is kept beside it
+    after = seen[3 * 8 :]  # each of the three was tried eight times
+    assert max(len(p.moves) for p in after) <= len(large.moves)  # the smaller one of those that fail was taken
+
+
+def test_a_campaign_remembers_the_smallest_of_the_programs_that_showed_a_finding() -> None:
+    campaign = Campaign(FuzzPlan("http://127.0.0.1:9", Options(), Dialect(), 1))
+    programs = [program(str(n)).create("A", "enqueue", *[emit()] * n) for n in (5, 6, 2, 4, 1, 3)]
+    sighting = Sighting(KEY, BROKEN)
+    for each in programs:
+        history = History(each.to_json(), (), "callback", {})
+        campaign.take(Trial(each, history, {}, (sighting,), frozenset()), "1/0")
+    (finding,) = campaign.findings.values()
+    assert (finding.program.name, finding.seen) == ("5", 6)
+    assert [p.name for p in finding.shown_by] == ["1", "2", "3"]
 
 
 def test_repeats_are_enough_to_see_it_with_the_confidence_that_is_asked_for() -> None:
