@@ -41,6 +41,7 @@ DEALT = 50  # percent of the new programs begin with a situation, each in its tu
 HARMLESS_SHARE = 0.5  # of the search; only then come deletions: what they may do to a target would hide the rest
 TAIL_S = 20.0  # so long what is under way may still take when the time is up
 SHRINK_SHARE = 0.3  # of the time, at most: what is left for making findings smaller, if there are any
+SHRINK_EACH_S, SHRINK_LEAST_S = 60.0, 120.0  # a finding, and all together, where nothing else was asked for
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class FuzzPlan:
     max_inflight: int | None = None
     folder: Path | None = None  # where findings are kept
     embedded: bool = False  # the URL is that of the embedded server, which is gone after the campaign
-    shrink_time: float = 0.0  # seconds for all findings together
+    shrink_time: float | None = 0.0  # seconds for all findings together; None: so many for each
     start: int = 0  # the number of its first program: of a unit of a larger campaign
     harming: bool | None = None  # with deletions; None: in the last part of it
     known: Known | None = None  # of the target, where it was surveyed already
@@ -252,7 +253,7 @@ class Campaign:
 
     async def _shrink(self, lab: Lab) -> None:
         """Make the findings smaller, until the time is up."""
-        seconds = self.plan.shrink_time
+        seconds = self._shrink_time
         if self.plan.max_time is not None:
             seconds = min(seconds, self.plan.max_time - self.stats.seconds)
         end = time.monotonic() + seconds
@@ -286,12 +287,22 @@ class Campaign:
                 self.corpus.found(best.program)
 
     @property
+    def _shrink_time(self) -> float:
+        """How many seconds the findings that there are may be made smaller, if that much is left."""
+        if self.plan.shrink_time is not None:
+            return self.plan.shrink_time
+        wanted = SHRINK_EACH_S * len(self.findings)
+        if self.plan.max_time is None:  # then no longer than the search took
+            wanted = min(wanted, self.stats.searched or 0.0)
+        return max(SHRINK_LEAST_S, wanted)
+
+    @property
     def search_time(self) -> float | None:
         """How many seconds the search has: what is left of all the time when findings have had theirs."""
         plan = self.plan
         if plan.max_time is None or not self.findings:
             return plan.max_time
-        return plan.max_time - min(plan.shrink_time, SHRINK_SHARE * plan.max_time)
+        return plan.max_time - min(self._shrink_time, SHRINK_SHARE * plan.max_time)
 
     def _enough(self) -> bool:
         plan, search_time = self.plan, self.search_time

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from conformance.fuzz.replay import Verdict
 
 USUAL_TIME_S = 600.0
-USUAL_SHRINK_S = 120.0
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 MEANINGLESS = ("baseline", "repeat")  # common options that say nothing to a campaign
 REPORTS = ("json", "html")  # of findings
@@ -64,7 +63,7 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     "--shrink-time",
     callback=duration,
     metavar="2m",
-    help="Of it, to make findings smaller (default: 2m; 30 % at most).",
+    help="Of it, to make findings smaller (default: 1m each, 2m at least; 30 % at most).",
 )
 @click.option(
     "--app", metavar="MODULE:APP", help="Instead of a URL: an ASGI application, driven in-process by a seeded schedule."
@@ -93,7 +92,6 @@ def fuzz(url: str | None, i_may_load_this_server: bool, **given: Any) -> None:
         seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
         if own["max_time"] is None and own["max_examples"] is None:
             own["max_time"] = USUAL_TIME_S
-        own["shrink_time"] = USUAL_SHRINK_S if own["shrink_time"] is None else own["shrink_time"]
         folder = _folder(Path(options.report_dir) / "findings")
         plan = FuzzPlan(url or "", options, find_dialect(options.dialect), seed, folder=folder, **own)
         if url is not None and not plan.address().loopback and not i_may_load_this_server:

@@ -135,6 +135,17 @@ def test_a_campaign_remembers_the_smallest_of_the_programs_that_showed_a_finding
     assert [p.name for p in finding.shown_by] == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize(
+    ("findings", "max_time", "search"), [(0, 600, 600), (1, 600, 480), (27, 600, 420), (27, 28800, 28800 - 27 * 60)]
+)
+def test_a_long_campaign_leaves_more_time_for_many_findings(findings: int, max_time: float, search: float) -> None:
+    campaign = Campaign(FuzzPlan("http://127.0.0.1:9", Options(), Dialect(), 1, max_time, shrink_time=None))
+    each = program("p").create("A", "enqueue", emit())
+    shown = tuple(Sighting(replace(KEY, shape=str(n)), BROKEN) for n in range(findings))
+    campaign.take(Trial(each, History(each.to_json(), (), "callback", {}), {}, shown, frozenset()), "1/0")
+    assert campaign.search_time == search
+
+
 def test_repeats_are_enough_to_see_it_with_the_confidence_that_is_asked_for() -> None:
     for rate in (0.1, 0.25, 0.5, 0.9):
         n = repeats(rate)
