@@ -22,7 +22,7 @@ from conformance.execution.stopping import stopping
 from conformance.fuzz.choosing import Dice, chance
 from conformance.fuzz.corpus import Corpus
 from conformance.fuzz.coverage import Cell
-from conformance.fuzz.findings import Finding, Key, Sighting
+from conformance.fuzz.findings import Finding, Key, Sighting, also_failed
 from conformance.fuzz.grammar import Deck, generate, renamed
 from conformance.fuzz.lab import Gone, Known, Lab, Trial, laboratory
 from conformance.fuzz.mutating import mutate
@@ -30,7 +30,6 @@ from conformance.fuzz.reducing import cost
 from conformance.fuzz.reproducing import script
 from conformance.fuzz.shrinking import Shrinker
 from conformance.programs import Program
-from conformance.verdicts import EXPLAINABLE
 
 MOST_SHOWN_BY = 3  # programs that are remembered beside a finding's first
 MOST_FINDINGS = 60  # of different shape; what is found beyond is counted, and not kept
@@ -276,15 +275,29 @@ class Campaign:
             if left <= 0:
                 break
             share = time.monotonic() + left / (len(order) - i)
-            shrinker = Shrinker(lab, self.findings[key], share, self.stats.count)
+            before = self.findings[key]
+            shrinker = Shrinker(lab, before, share, self.stats.count)
             self.tell(Note(f"shrinking {key.requirement} ({i + 1} of {len(order)})"))
             try:
                 await shrinker.run()
             finally:
-                best = replace(shrinker.best, seen=self.findings[key].seen)
+                best = replace(shrinker.best, seen=before.seen)
                 self.findings[key] = best
                 self.keep(best)
                 self.corpus.found(best.program)
+            if best.history is not before.history:
+                await self._judge_whole(key, lab)
+
+    async def _judge_whole(self, key: Key, lab: Lab) -> None:
+        """What else fails in the history by which a smaller program shows it: it was judged for that one alone."""
+        finding = self.findings[key]
+        try:
+            judged = await lab.judged(finding.history)
+        except CourtFailed:
+            return
+        others = also_failed(judged, key.requirement, finding.history.dialect)
+        self.findings[key] = replace(finding, others=others)
+        self.keep(self.findings[key])
 
     @property
     def _shrink_time(self) -> float:
@@ -365,7 +378,6 @@ class Campaign:
             self.stats.dropped += 1
             return
         requirement = self._requirements[key.requirement]
-        failed = [id for id, said in trial.judged.items() if said.violations and id != key.requirement]
         finding = Finding(
             key,
             str(requirement.level),
@@ -375,7 +387,7 @@ class Campaign:
             trial.history,
             seed,
             embedded=self.plan.embedded,
-            others=[id for id in failed if self._requirements[id].level in ("MUST", "SHOULD") or id == EXPLAINABLE],
+            others=also_failed(trial.judged, key.requirement, trial.history.dialect),
         )
         self.findings[key] = finding
         self.corpus.found(trial.program)

@@ -71,6 +71,13 @@ def sightings(judged: Mapping[str, Judged], dialect: Mapping[str, Any]) -> list[
     return [s for k, s in found.items() if k.requirement != EXPLAINABLE or not named]
 
 
+def also_failed(judged: Mapping[str, Judged], requirement: str, dialect: Mapping[str, Any]) -> list[str]:
+    """What fails in the history of a finding beside its ``requirement``."""
+    requirements, levels = under(dialect), (Level.MUST, Level.SHOULD)
+    failed = [id for id, said in judged.items() if said.violations and id != requirement]
+    return [id for id in failed if requirements[id].level in levels or id == EXPLAINABLE]
+
+
 def _shape(id: str, violation: Violation) -> str:
     """The kinds of facts that prove it; of what nothing explains, what could not be explained, without its names."""
     if id == EXPLAINABLE:

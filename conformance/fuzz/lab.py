@@ -148,8 +148,9 @@ class Lab:
         """What others need to make trials at the same target, ``slots`` at once."""
         return Known.of(self.session, slots)
 
-    async def trial(self, program: Program, whole: bool = False) -> Trial | None:
-        """Execute a program and judge it; None where it could not run this time. ``whole``: by the model in any case.
+    async def trial(self, program: Program, whole: bool = False, only: str | None = None) -> Trial | None:
+        """Execute a program and judge it; None where it could not run this time. ``whole``: by the model in any case;
+        ``only``: by this requirement alone.
 
         Raises:
             Gone: the target has stopped answering.
@@ -164,7 +165,7 @@ class Lab:
                 return None
             self._lost_in_a_row = 0
             self.pace.spent(sum(1 for _ in history.of(Call)))
-            judged = await self.judged(history, whole)
+            judged = await self.judged(history, whole, only)
             return Trial(program, history, judged, tuple(sightings(judged, history.dialect)), cells(history))
 
     async def execute(self, program: Program) -> History:
@@ -184,13 +185,16 @@ class Lab:
         """The finding as it is to be kept."""
         return finding
 
-    async def judged(self, history: History, whole: bool = False) -> dict[str, Judged]:
-        """What the oracles say of a history; the model only where no named MUST fails, or for the ``whole``.
+    async def judged(self, history: History, whole: bool = False, only: str | None = None) -> dict[str, Judged]:
+        """What the oracles say of a history, or the ``only`` one that is asked; the model only where no named MUST
+        fails, or for the ``whole``.
 
         Raises:
             CourtFailed: the process that judges ended.
         """
         text = history.to_text()
+        if only is not None:
+            return await self._judge(text, history, (only,))
         judged = await self._judge(text, history, self._named)
         if self._by_model and (whole or not any(self._is_must(said) for said in judged.values())):
             judged |= await self._judge(text, history, (EXPLAINABLE,))

@@ -20,7 +20,6 @@ from conformance.fuzz.lab import Lab, Trial
 from conformance.fuzz.reducing import cost, jointly, reductions
 from conformance.programs import Program
 from conformance.requirements.base import Violation
-from conformance.verdicts import EXPLAINABLE
 
 CONFIDENCE = 0.95
 LEAST, MOST = 3, 40  # repeats
@@ -63,10 +62,6 @@ class _Tried:
         return _Tried(self.program, self.failed + more.failed, self.of + more.of, more.shows or self.shows)
 
 
-def _size(tried: _Tried) -> int:
-    return cost(tried.program)
-
-
 class Shrinker:
     """Makes the program of one finding smaller. ``best``: the finding as it stands."""
 
@@ -107,15 +102,22 @@ class Shrinker:
 
     async def _begin(self) -> _Tried:
         """The program to begin with: of those that showed it the smallest that fails about as often as any of them."""
-        first, *others = await self._each((self.best.program, *self.best.shown_by), FIRST)
-        if not any(t.failed for t in (first, *others)):
-            more = await self._each([t.program for t in (first, *others)], MOST - FIRST)
-            first, *others = (t + m for t, m in zip((first, *others), more, strict=True))
-        often = max(t.rate for t in (first, *others)) / 2
-        chosen = min((t for t in (first, *others) if t.failed and t.rate >= often), key=_size, default=first)
-        if 0 < chosen.failed < chosen.of == FIRST:
-            chosen += await self._try(chosen.program, FIRST)
-        return chosen
+        first = self.best.program
+        tried = await self._each(sorted((first, *self.best.shown_by), key=cost), FIRST)
+        if not any(t.failed for t in tried):
+            more = await self._each([t.program for t in tried], MOST - FIRST)
+            tried = [t + m for t, m in zip(tried, more, strict=True)]
+        best = max(t.rate for t in tried)
+        for one in tried:
+            if not one.failed:  # at that rate so few executions may have missed it
+                one += await self._try(one.program, repeats(best) - one.of)
+            if one.failed and one.rate >= best / 2:
+                break
+        else:
+            return next(t for t in tried if t.program is first)
+        if one.failed < one.of == FIRST:
+            one += await self._try(one.program, FIRST)
+        return one
 
     async def _confirm(self, trail: list[Finding]) -> None:
         """Try the smallest one once more: it was chosen among many by a few executions each, so that luck had its part.
@@ -141,8 +143,9 @@ class Shrinker:
             assert violation is not None
             self._rate = tried.rate
             original = known.original or (known.program if tried.program is not known.program else None)
+            history = tried.shows.history
             known = replace(
-                known, program=tried.program, history=tried.shows.history, violation=violation, original=original
+                known, program=tried.program, history=history, violation=violation, original=original, others=[]
             )
         self.best = replace(known, **changes)  # type: ignore[arg-type]
 
@@ -187,7 +190,7 @@ class Shrinker:
             if self.late:
                 return
             try:
-                trial = await self._lab.trial(program, whole=self.best.key.requirement == EXPLAINABLE)
+                trial = await self._lab.trial(program, only=self.best.key.requirement)
             except CourtFailed:
                 return
             if trial is None:

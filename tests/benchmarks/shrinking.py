@@ -103,9 +103,9 @@ class Sometimes:
         self._labs, self._rate, self._dice = (correct, broken), rate, random.Random(seed)
         self.at_once = broken.at_once
 
-    async def trial(self, program: Program, whole: bool = False) -> Trial | None:
+    async def trial(self, program: Program, only: str | None = None) -> Trial | None:
         """As the lab's."""
-        return await self._labs[self._dice.random() < self._rate].trial(program, whole)
+        return await self._labs[self._dice.random() < self._rate].trial(program, only=only)
 
 
 def calls(program: Program) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +39,8 @@ class RuleLab:
 
     def __init__(self, rule: Rule, rate: float | Callable[[Program], float], seed: int) -> None:
         self._rule, self._dice, self.trials = rule, random.Random(seed), 0
+        self.slots, self.session = 8, SimpleNamespace(target={}, transport="callback")
+        self.living = anyio.CapacityLimiter(self.at_once)
         self._rate = rate if callable(rate) else lambda _program: rate
 
     async def trial(self, program: Program, **_more: bool) -> Any:
@@ -45,7 +48,17 @@ class RuleLab:
         self.trials += 1
         fails = self._rule(program) and self._dice.random() < self._rate(program)
         judged = {KEY.requirement: Judged(KEY.requirement, (BROKEN,) if fails else ())}
-        return SimpleNamespace(program=program, judged=judged, history=History(program.to_json(), (), "callback", {}))
+        history = History(program.to_json(), (), "callback", {})
+        return SimpleNamespace(program=program, judged=judged, history=history, calls=0, errors=[])
+
+    async def judged(self, _history: History) -> dict[str, Judged]:
+        return {KEY.requirement: Judged(KEY.requirement, (BROKEN,))}
+
+    async def confirmed(self, finding: Finding) -> Finding:
+        return finding
+
+    def notes(self) -> list[str]:
+        return []
 
 
 def two_rejects_together(program: Program) -> bool:
@@ -144,6 +157,25 @@ def test_a_long_campaign_leaves_more_time_for_many_findings(findings: int, max_t
     shown = tuple(Sighting(replace(KEY, shape=str(n)), BROKEN) for n in range(findings))
     campaign.take(Trial(each, History(each.to_json(), (), "callback", {}), {}, shown, frozenset()), "1/0")
     assert campaign.search_time == search
+
+
+def test_what_fails_beside_a_finding_is_told_of_the_history_that_is_kept() -> None:
+    """Its first history shows another bug, too, which is not in the smaller program."""
+    beside = {id: Judged(id, (BROKEN,)) for id in (KEY.requirement, "enqueue.fifo")}
+
+    class Plan(FuzzPlan):
+        @asynccontextmanager
+        async def laboratory(self, _left: object) -> AsyncIterator[Any]:  # type: ignore[override]
+            yield RuleLab(two_rejects_together, 1.0, seed=1)
+
+    campaign = Campaign(Plan("http://127.0.0.1:9", Options(), Dialect(), 1, max_examples=0, shrink_time=60))
+    large = found(two_rejects_together)
+    campaign.take(Trial(large.program, large.history, beside, (Sighting(KEY, BROKEN),), frozenset()), "1/0")
+    assert [f.others for f in campaign.findings.values()] == [["enqueue.fifo"]]
+    anyio.run(campaign.run)
+    (finding,) = campaign.findings.values()
+    assert len(finding.program.creates()) == 2
+    assert finding.others == []
 
 
 def test_repeats_are_enough_to_see_it_with_the_confidence_that_is_asked_for() -> None:

@@ -101,9 +101,9 @@ class AppLab(Lab):
         history = History.from_text(answer["history"])
         return replace(history, target={**self.session.target, "schedule": schedule})
 
-    async def trial(self, program: Program, whole: bool = False) -> Trial | None:
+    async def trial(self, program: Program, whole: bool = False, only: str | None = None) -> Trial | None:
         """As any lab's. What shows a bug that was not seen before is executed twice, by the same schedule."""
-        trial = await super().trial(program, whole)
+        trial = await super().trial(program, whole, only)
         if trial is None:
             return None
         self._lost_so_far = 0
