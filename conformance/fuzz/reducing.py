@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -29,6 +30,7 @@ from conformance.programs import (
     emit,
 )
 
+Change = tuple[tuple[str, ...], tuple[str, ...]]
 MODIFIERS = ("sleep", "swallow", "block", "nested", "bound")
 
 
@@ -84,6 +86,12 @@ def reductions(program: Program) -> list[Program]:
         if made.creates() and cost(made) < cost(program):
             there.setdefault(repr(made.moves), made)
     return sorted(there.values(), key=cost)
+
+
+def change(program: Program, smaller: Program) -> Change:
+    """Which moves a smaller program does without, and which it has instead; wherever they stand."""
+    before, after = Counter(map(repr, program.moves)), Counter(map(repr, smaller.moves))
+    return tuple(sorted((before - after).elements())), tuple(sorted((after - before).elements()))
 
 
 def jointly(program: Program, smaller: Sequence[Program]) -> Program:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -17,12 +18,13 @@ from conformance.anomalies import anomaly_of
 from conformance.court import CourtFailed
 from conformance.fuzz.findings import Finding, Key
 from conformance.fuzz.lab import Lab, Trial
-from conformance.fuzz.reducing import cost, jointly, reductions
+from conformance.fuzz.reducing import Change, change, cost, jointly, reductions
 from conformance.programs import Program
 from conformance.requirements.base import Violation
 
 CONFIDENCE = 0.95
-LEAST, MOST = 3, 40  # repeats
+LEAST, MOST = 4, 40  # repeats
+AHEAD = 2  # times what the lab takes at once is asked for together: the last of them are not always waited for
 LOOKS = 3  # at all candidates, together as many executions of each as make it sure that it does not fail
 FIRST = 8  # to learn the rate
 FINAL = 20
@@ -58,8 +60,22 @@ class _Tried:
     def rate(self) -> float:
         return self.failed / self.of if self.of else 0.0
 
+    def as_often_as(self, rate: float) -> bool:
+        """Whether it fails about as often, as far as its executions can tell: at least half as often, or so that as few
+        failures are no wonder."""
+        so_few = sum(math.comb(self.of, k) * rate**k * (1 - rate) ** (self.of - k) for k in range(self.failed + 1))
+        return self.failed > 0 and (self.rate >= rate / 2 or so_few > 1 - CONFIDENCE)
+
     def __add__(self, more: _Tried) -> _Tried:
         return _Tried(self.program, self.failed + more.failed, self.of + more.of, more.shows or self.shows)
+
+
+def _merged(whole: Program, failed: Sequence[Program]) -> list[Program]:
+    """The programs that failed, and what several of them leave out together; the smallest first, each once."""
+    failed = sorted(failed, key=cost)
+    joint = [jointly(whole, some) for some in (failed, failed[::2], failed[1::2]) if len(some) > 1]
+    there = {repr(p.moves): p for p in (*joint, *failed) if p.creates() and cost(p) < cost(whole)}
+    return sorted(there.values(), key=cost)
 
 
 class Shrinker:
@@ -72,7 +88,9 @@ class Shrinker:
         self._taken = taken
         self._until = deadline
         self._rate = 1.0
-        self._floor = 0.0  # who fails more rarely than this is not accepted, however small it is
+        self._last = _Tried(finding.program)  # the one that was accepted
+        self._vain = Counter[Change]()  # looks that showed nothing
+        self._first = 0.0  # the rate of the program to begin with: nothing may fail much more rarely
 
     @property
     def late(self) -> bool:
@@ -91,7 +109,7 @@ class Shrinker:
         self._accept(tried)
         if not tried.failed:
             return self.best  # the history is proof all the same
-        self._floor = tried.rate / 2
+        self._first = tried.rate
         trail = [self.best]
         while (smaller := await self._smaller()) is not None:
             self._accept(smaller)
@@ -111,12 +129,12 @@ class Shrinker:
         for one in tried:
             if not one.failed:  # at that rate so few executions may have missed it
                 one += await self._try(one.program, repeats(best) - one.of)
-            if one.failed and one.rate >= best / 2:
+            if one.as_often_as(best):
                 break
         else:
             return next(t for t in tried if t.program is first)
-        if one.failed < one.of == FIRST:
-            one += await self._try(one.program, FIRST)
+        if one.failed < one.of == FIRST:  # it was chosen, so that luck had its part
+            one += await self._try(one.program, MOST - FIRST)
         return one
 
     async def _confirm(self, trail: list[Finding]) -> None:
@@ -125,7 +143,7 @@ class Shrinker:
         while not self.late:
             self.best = trail.pop()
             tried = await self._try(self.best.program, max(FINAL, repeats(self._rate)))
-            if tried.rate >= self._floor / 2 or not tried.of:
+            if tried.rate >= self._first / 4 or not tried.of:
                 self._accept(tried)
                 return
             if not trail:  # it was not chosen by luck: all its executions count
@@ -141,7 +159,8 @@ class Shrinker:
         if tried.shows is not None:
             violation = shown(tried.shows, known.key)
             assert violation is not None
-            self._rate = tried.rate
+            self._rate = (self._last + tried).rate
+            self._last = tried
             original = known.original or (known.program if tried.program is not known.program else None)
             history = tried.shows.history
             known = replace(
@@ -155,21 +174,32 @@ class Shrinker:
         All candidates are looked at ``LOOKS`` times before it is sure that none of them fails: mostly the first look
         finds one, where to be sure of one after the other takes long.
         """
-        candidates = reductions(self.best.program)
+        whole = self.best.program
+        # What was of no use before the program became smaller is mostly of none after it: it comes last.
+        candidates = sorted(reductions(whole), key=lambda p: self._vain[change(whole, p)])
         times = math.ceil(repeats(self._rate) / LOOKS)
-        width = max(1, self._lab.at_once // times)
         for _ in range(math.ceil(repeats(self._rate) / times)):
-            for at in range(0, len(candidates), width):
-                seen = await self._each(candidates[at : at + width], times)
-                failed = sorted((t.program for t in seen if t.failed), key=cost)
-                joint = jointly(self.best.program, failed)
-                if len(failed) > 1 and joint.creates() and cost(joint) < cost(failed[0]):
-                    failed.insert(0, joint)
-                for program in failed:
-                    tried = await self._try(program, max(LEAST, repeats(self._rate)))
-                    if tried.failed and tried.rate >= self._floor:
-                        return tried
+            for some in self._so_many(candidates, times):
+                seen = await self._each(some, times)
+                self._vain.update(change(whole, t.program) for t in seen if not t.failed)
+                smaller = await self._sure(_merged(whole, [t.program for t in seen if t.failed]))
+                if smaller is not None:
+                    return smaller
         return None
+
+    async def _sure(self, programs: Sequence[Program]) -> _Tried | None:
+        """The first of the programs that fails about as often as the finding did when it was first tried again."""
+        times = max(LEAST, repeats(self._rate))
+        for some in self._so_many(programs, times):
+            for tried in await self._each(some, times):
+                if tried.as_often_as(self._first):
+                    return tried
+        return None
+
+    def _so_many(self, programs: Sequence[Program], times: int) -> Iterator[Sequence[Program]]:
+        """The programs, in parts that keep the lab busy for a while with so many executions of each."""
+        width = max(1, AHEAD * self._lab.at_once // times)
+        return (programs[at : at + width] for at in range(0, len(programs), width))
 
     async def _each(self, programs: Sequence[Program], times: int) -> list[_Tried]:
         found: dict[int, _Tried] = {}

@@ -11,9 +11,9 @@ import pytest
 from bad_cli import Running, clear, reference
 
 IMPATIENT = ("--request-timeout", "1", "--settle-timeout", "3", "--report", "json,junit")
-MOMENTS = [0, 1, 20, 120]
+MOMENTS = [0, 1, 60]
 """After so many histories; 0: in the survey, when the first threads are there."""
-KILLED = sorted({*MOMENTS, *random.Random(4).sample(range(2, 200), 6)})
+KILLED = sorted({*MOMENTS, *random.Random(4).sample(range(2, 150), 3)})
 
 
 def reached(running: Running, moment: int, begun: bool) -> bool:
