@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import pytest
 
+from conformance import selftest
 from conformance.requirements import REGISTRY
 from conformance.selftest import check_defect, cracks_for
 from reference_impl.defects import all_defects, all_variants
 from reference_impl.defects.registry import Defect
+from tests.forked import forked_server
 
 DEFECTS = (*all_defects(), *all_variants())
 SHARE, OF_A_CRACK = 0.05, 0.4
@@ -21,7 +23,8 @@ TRIES = 3
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda d: d.name)
-def test_defect_is_killed_by_exactly_the_right_requirements(defect: Defect) -> None:
+def test_defect_is_killed_by_exactly_the_right_requirements(defect: Defect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "reference_server", forked_server)
     seed, survived = DEFECTS.index(defect), set(defect.must_fail)
     cracks, share = cracks_for(defect.name), OF_A_CRACK if defect.name.endswith("in-the-cracks") else SHARE
     for again in range(TRIES):

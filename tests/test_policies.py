@@ -14,7 +14,6 @@ import pytest
 from conformance.config import Options, Plan
 from conformance.dialects import Dialect
 from conformance.driver import Check
-from conformance.embedded import reference_server
 from conformance.execution.loop import run
 from conformance.history import History
 from conformance.proving import ProvingCheck
@@ -22,6 +21,7 @@ from conformance.requirements import REGISTRY
 from conformance.requirements.base import Hazard, Observed
 from conformance.verdicts import Judged
 from reference_impl.defects import find
+from tests.forked import forked_server
 
 NOTHING = "nothing"  # a hazard could have been, and was not seen
 
@@ -87,7 +87,7 @@ def watched(server: str | None) -> tuple[dict[str, set[str]], list[str]]:
     """By requirement, what is said of this server (None: the correct one); and all that fails there."""
     ids = tuple(dict.fromkeys(id for id, name, *_ in TABLE if server in (None, name)))
     arguments = () if server is None else ("--defect", server)
-    with reference_server(*arguments) as url:
+    with forked_server(*arguments) as url:
         check = Watching(
             Plan(url, Options(settle_timeout=8.0), Dialect(), seed=1, cracks=1, generated=False, rounds=0), ids
         )
@@ -112,7 +112,7 @@ def test_what_is_left_open_is_reported_as_it_is(id: str, name: str, then: str, u
 
 
 def test_a_target_that_deletes_no_inflight_run_has_nothing_left_open() -> None:
-    with reference_server("--defect", "only-the-ended-are-deleted") as url:
+    with forked_server("--defect", "only-the-ended-are-deleted") as url:
         check = Check(Plan(url, Options(only=("delete.*",)).checked(), Dialect(), seed=1, generated=False))
         run(check.run)
     outcome = check.outcome()
