@@ -227,7 +227,10 @@ def _reduced(program: Program) -> Iterator[Sequence[Move]]:
     for thread in program.threads():
         yield from (_without(moves, {c.tag for c in program.creates() if c.thread == thread}),)
     for create in program.creates():
-        yield _without(moves, {create.tag})
+        fewer = _without(moves, {create.tag})
+        yield fewer
+        if create.waits:  # which may be what the others were made in order by
+            yield [replace(m, waits=True) if isinstance(m, Create) and m.endpoint == "runs" else m for m in fewer]
     for size in (len(moves) // 2, len(moves) // 4, 1):
         for at in range(0, len(moves), size) if size else ():
             yield (*moves[:at], *moves[at + size :])

@@ -20,10 +20,10 @@ from conformance.fuzz.campaign import Campaign, FuzzPlan
 from conformance.fuzz.findings import Finding, Key, Sighting
 from conformance.fuzz.grammar import generate
 from conformance.fuzz.lab import Trial
-from conformance.fuzz.reducing import jointly
+from conformance.fuzz.reducing import jointly, reductions
 from conformance.fuzz.shrinking import Shrinker, repeats
 from conformance.history import History
-from conformance.programs import Program, Read, Together, emit, program
+from conformance.programs import Create, Program, Read, Together, emit, program
 from conformance.requirements.base import Violation
 from conformance.verdicts import Judged
 
@@ -184,6 +184,16 @@ def test_repeats_are_enough_to_see_it_with_the_confidence_that_is_asked_for() ->
         assert 1 - (1 - rate) ** n >= 0.95
         assert 1 - (1 - rate) ** (n - 1) < 0.95
     assert repeats(1.0) == 1
+
+
+def test_what_others_were_made_in_order_by_is_left_out_where_the_others_wait_themselves() -> None:
+    whole = program("whole").create("A", "enqueue", emit(), waits=False).create("B", "enqueue", emit())
+    whole = whole.create("C", "reject", emit())
+    first, last = whole.moves[0], whole.moves[2]
+    assert isinstance(first, Create)
+    made = [r.moves for r in reductions(whole)]
+    assert (first, last) in made
+    assert (replace(first, waits=True), last) in made
 
 
 def removed(program: Program, *places: int) -> Program:
