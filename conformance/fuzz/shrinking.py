@@ -1,4 +1,4 @@
-"""Shrinking over schedules: what fails sometimes is made smaller without making it rarer.
+"""Shrinking over schedules: what fails sometimes is made smaller without making it much rarer.
 
 How often a candidate is run follows from how often the program has failed so far: at that rate, a candidate that still
 fails would show it with 95 % confidence.
