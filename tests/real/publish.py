@@ -33,7 +33,7 @@ from tests.real.conftest import running_dev_server
 
 REPORTS = Path(__file__).parent.parent.parent / "reports"
 CHECK_S = 1800
-SHRINK_S = 60.0  # for making one finding smaller
+SHRINK_S = 90.0  # for making one finding smaller
 TRIES, SCRIPT_S = 5, 600  # of each finding's script
 AT_ONCE = 3  # findings, each on servers of its own
 LOOK = 3  # its exit code where it cannot tell by itself
