@@ -63,6 +63,7 @@ class Session:
     fire: Fire = volley  # how simultaneous calls are sent
     aim: Aim = field(default_factory=Aim)  # of calls that are to meet the end of a superstep
     stuck: int = 0  # threads that did not settle so far
+    patient: bool = False  # however many did not: each is waited for in full
     token: str = field(default_factory=lambda: secrets.token_hex(4))
     _instances: int = 0
 
@@ -80,4 +81,4 @@ class Session:
 
         Those are not judged by ``thread.settles``: the verdict stands already, only time is saved.
         """
-        return self.bounds.settle if self.stuck < 3 else self.bounds.settle / 10
+        return self.bounds.settle if self.patient or self.stuck < 3 else self.bounds.settle / 10

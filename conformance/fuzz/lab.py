@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -32,6 +32,7 @@ from conformance.requirements.base import Exercised, Level, Undecided
 from conformance.verdicts import EXPLAINABLE, Judged
 
 LIVING = 2  # times the slots: so many executions are under way, most of them only waiting out their quiet window
+LEAST_SETTLE_S = 2.0
 LOST_IN_A_ROW = 3
 MOST_LOST = 12
 
@@ -176,6 +177,18 @@ class Lab:
             Gone: nothing can be executed there any more.
         """
         return await Execution(self.session, program).run(self._all if alone(program) else self._slot)
+
+    @contextmanager
+    def patient(self, share: float = 1.0) -> Iterator[None]:
+        """Threads that do not settle are all waited for meanwhile, for this share of the deadline: what shows that
+        something never ends is to be seen again and again."""
+        session, bounds = self.session, self.session.bounds
+        session.bounds = replace(bounds, settle=min(bounds.settle, max(LEAST_SETTLE_S, share * bounds.settle)))
+        session.patient = True
+        try:
+            yield
+        finally:
+            session.bounds, session.patient = bounds, False
 
     def notes(self) -> list[str]:
         """What the user should know of the trials that were made."""

@@ -10,6 +10,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import anyio
@@ -28,6 +29,8 @@ AHEAD = 2  # times what the lab takes at once is asked for together: the last of
 LOOKS = 3  # at all candidates, together as many executions of each as make it sure that it does not fail
 FIRST = 8  # to learn the rate
 FINAL = 20
+HASTE = 0.25  # of the time by which everything must have ended, while candidates are looked at
+UNSETTLED = "unsettled"  # the kind of the claim that a thread did not settle in all its time
 SEARCH_SHARE = 0.8  # of the time: what is left is for trying whether the smallest one still fails
 
 
@@ -105,18 +108,24 @@ class Shrinker:
         """
         began = time.monotonic()
         self._until = began + SEARCH_SHARE * (self._deadline - began)
-        tried = await self._begin()
-        self._accept(tried)
-        if not tried.failed:
-            return self.best  # the history is proof all the same
-        self._first = tried.rate
-        trail = [self.best]
-        while (smaller := await self._smaller()) is not None:
-            self._accept(smaller)
-            trail.append(self.best)
+        with self._waiting(HASTE):
+            tried = await self._begin()
+            self._accept(tried)
+            if not tried.failed:
+                return self.best  # the history is proof all the same
+            self._first = tried.rate
+            trail = [self.best]
+            while (smaller := await self._smaller()) is not None:
+                self._accept(smaller)
+                trail.append(self.best)
         self._until = self._deadline
-        await self._confirm(trail)
+        with self._waiting():
+            await self._confirm(trail)
         return self.best
+
+    def _waiting(self, share: float = 1.0) -> AbstractContextManager[None]:
+        """Where a thread that did not settle is part of the proof, each is waited for: for this share of its time."""
+        return self._lab.patient(share) if UNSETTLED in self.best.key.shape.split() else nullcontext()
 
     async def _begin(self) -> _Tried:
         """The program to begin with: of those that showed it the smallest that fails about as often as any of them."""

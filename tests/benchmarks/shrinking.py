@@ -15,7 +15,8 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import click
@@ -102,6 +103,12 @@ class Sometimes:
     def __init__(self, broken: Lab, correct: Lab, rate: float, seed: int) -> None:
         self._labs, self._rate, self._dice = (correct, broken), rate, random.Random(seed)
         self.at_once = broken.at_once
+
+    @contextmanager
+    def patient(self, share: float = 1.0) -> Iterator[None]:
+        """As the lab's."""
+        with self._labs[0].patient(share), self._labs[1].patient(share):
+            yield
 
     async def trial(self, program: Program, only: str | None = None) -> Trial | None:
         """As the lab's."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,16 +17,19 @@ import pytest
 
 from conformance.config import Options
 from conformance.dialects import Dialect
+from conformance.execution.client import Address
+from conformance.execution.loop import run
 from conformance.fuzz.campaign import Campaign, FuzzPlan
 from conformance.fuzz.findings import Finding, Key, Sighting
 from conformance.fuzz.grammar import generate
-from conformance.fuzz.lab import Trial
+from conformance.fuzz.lab import Lab, Trial, laboratory
 from conformance.fuzz.reducing import jointly, reductions
 from conformance.fuzz.shrinking import Shrinker, repeats
 from conformance.history import History
 from conformance.programs import Create, Program, Read, Together, emit, program
 from conformance.requirements.base import Violation
 from conformance.verdicts import Judged
+from tests.forked import forked_server
 
 KEY = Key("reject.one-winner", "", "shape")
 BROKEN = Violation("one", "two", ())
@@ -194,6 +198,28 @@ def test_what_others_were_made_in_order_by_is_left_out_where_the_others_wait_the
     made = [r.moves for r in reductions(whole)]
     assert (first, last) in made
     assert (replace(first, waits=True), last) in made
+
+
+def test_what_never_settles_is_seen_again_however_often_it_was_waited_for() -> None:
+    """After three such threads the others of a check have a tenth of the time, and are judged by no deadline."""
+    stuck = (
+        program("stuck").create("A", "enqueue", emit()).create("B", "enqueue", emit()).create("C", "enqueue", emit())
+    )
+
+    async def violations(lab: Lab, times: int) -> list[bool]:
+        trials = [await lab.trial(stuck, only="thread.settles") for _ in range(times)]
+        return [bool(t.judged["thread.settles"].violations) for t in trials if t is not None]
+
+    async def both(url: str) -> None:
+        async with laboratory(Address(url), Options(settle_timeout=2.5), Dialect()) as lab:
+            assert await violations(lab, 4) == [True, True, True, False]
+            with lab.patient(0.25):
+                assert lab.session.bounds.settle == 2.0
+                assert await violations(lab, 1) == [True]
+            assert lab.session.bounds.settle == 2.5
+
+    with forked_server("--defect", "stuck-pending") as url:
+        run(partial(both, url))
 
 
 def removed(program: Program, *places: int) -> Program:
