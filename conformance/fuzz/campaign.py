@@ -252,11 +252,9 @@ class Campaign:
 
     async def _shrink(self, lab: Lab) -> None:
         """Make the findings smaller, until the time is up."""
-        seconds = self._shrink_time
-        if self.plan.max_time is not None:
-            seconds = min(seconds, self.plan.max_time - self.stats.seconds)
+        seconds = self.shrink_time_left
         end = time.monotonic() + seconds
-        with anyio.move_on_after(max(0.0, seconds)):
+        with anyio.move_on_after(seconds):
             await self._shrink_until(lab, end)
 
     async def _confirm(self, lab: Lab) -> None:
@@ -308,6 +306,16 @@ class Campaign:
         if self.plan.max_time is None:  # then no longer than the search took
             wanted = min(wanted, self.stats.searched or 0.0)
         return max(SHRINK_LEAST_S, wanted)
+
+    @property
+    def shrink_time_left(self) -> float:
+        """How many seconds the findings may be made smaller from now on. What the end of the search took beyond its
+        time (a target that never settles takes all of ``TAIL_S``) is not taken from them."""
+        most = self.plan.max_time
+        if most is None:
+            return self._shrink_time
+        left = most - self.stats.seconds
+        return max(0.0, min(self._shrink_time, max(left, min(SHRINK_SHARE * most, left + TAIL_S))))
 
     @property
     def search_time(self) -> float | None:

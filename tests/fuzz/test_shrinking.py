@@ -163,6 +163,13 @@ def test_a_long_campaign_leaves_more_time_for_many_findings(findings: int, max_t
     assert campaign.search_time == search
 
 
+@pytest.mark.parametrize(("elapsed", "left"), [(10, 90), (70, 30), (85, 30), (115, 5), (125, 0)])
+def test_a_search_that_ends_late_leaves_the_findings_their_time(elapsed: float, left: float) -> None:
+    campaign = Campaign(FuzzPlan("http://127.0.0.1:9", Options(), Dialect(), 1, 100, shrink_time=None))
+    campaign.stats.began -= elapsed
+    assert campaign.shrink_time_left == pytest.approx(left, abs=1)
+
+
 def test_what_fails_beside_a_finding_is_told_of_the_history_that_is_kept() -> None:
     """Its first history shows another bug, too, which is not in the smaller program."""
     beside = {id: Judged(id, (BROKEN,)) for id in (KEY.requirement, "enqueue.fifo")}
