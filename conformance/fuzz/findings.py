@@ -100,6 +100,7 @@ class Finding:
     seen: int = 1  # histories that showed it
     of: int = 1  # histories that were judged
     rate: tuple[int, int] | None = None
+    alone: tuple[int, int] | None = None  # the same while nothing else was executed, where that is certain to tell
     shrunk: bool = False
     original: Program | None = None  # before it was made smaller
     embedded: bool = False  # found on the embedded reference server
@@ -108,7 +109,13 @@ class Finding:
 
     def reproduces(self) -> str:
         """How often it comes back, in words."""
-        return "not tried again" if self.rate is None else f"reproduces {self.rate[0]} of {self.rate[1]}"
+        if self.rate is None:
+            return "not tried again"
+        lonely = self.alone is not None and not self.alone[0]
+        beside = (
+            f", but 0 of {self.alone[1]} by itself: it takes other threads at work" if lonely and self.alone else ""
+        )
+        return f"reproduces {self.rate[0]} of {self.rate[1]}{beside}"
 
     def text(self) -> str:
         """The finding in words: requirement, sentence, expected, observed, facts in order."""
@@ -152,6 +159,7 @@ class Finding:
             "seen": self.seen,
             "of": self.of,
             "rate": None if self.rate is None else list(self.rate),
+            "alone": None if self.alone is None else list(self.alone),
             "shrunk": self.shrunk,
             "target": dict(self.history.target),
             "embedded": self.embedded,

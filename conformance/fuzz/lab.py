@@ -139,6 +139,7 @@ class Lab:
         self.living = anyio.CapacityLimiter(slots if rate is not None else LIVING * slots)
         self._all = _All(self._slot)
         self._lost_in_a_row = 0
+        self._one_by_one = False
 
     @property
     def at_once(self) -> int:
@@ -176,7 +177,17 @@ class Lab:
             TargetLost: no thread could be created.
             Gone: nothing can be executed there any more.
         """
-        return await Execution(self.session, program).run(self._all if alone(program) else self._slot)
+        by_itself = self._one_by_one or alone(program)
+        return await Execution(self.session, program).run(self._all if by_itself else self._slot)
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Nothing is executed meanwhile while something else is."""
+        self._one_by_one = True
+        try:
+            yield
+        finally:
+            self._one_by_one = False
 
     @contextmanager
     def patient(self, share: float = 1.0) -> Iterator[None]:

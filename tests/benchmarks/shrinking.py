@@ -110,6 +110,12 @@ class Sometimes:
         with self._labs[0].patient(share), self._labs[1].patient(share):
             yield
 
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """As the lab's."""
+        with self._labs[0].one_by_one(), self._labs[1].one_by_one():
+            yield
+
     async def trial(self, program: Program, only: str | None = None) -> Trial | None:
         """As the lab's."""
         return await self._labs[self._dice.random() < self._rate].trial(program, only=only)
@@ -155,13 +161,13 @@ def main(globs: tuple[str, ...], rates: tuple[float, ...], seed: int, max_time: 
                     if best.rate is not None and best.rate[0]:
                         break
                 made, most = calls(best.program), MINIMA[defect.name] + ALLOWED
-                failed, of = best.rate or (0, 0)
+                failed = best.rate is not None and best.rate[0] > 0
                 verdict = "not seen again" if not failed else "small" if made <= most else "TOO LARGE"
                 sums[rate, verdict] += 1
                 click.echo(
                     f"{defect.name:32} at {rate:g}: {calls(finding.program)} -> {made} calls, by hand "
-                    f"{MINIMA[defect.name]}: {verdict}; {failed} of {of}, {time.monotonic() - began:.0f} s, "
-                    f"{finding.key.requirement}"
+                    f"{MINIMA[defect.name]}: {verdict}, {time.monotonic() - began:.0f} s, "
+                    f"{finding.key.requirement}; {best.reproduces()}"
                 )
                 if verdict == "TOO LARGE":
                     click.echo(f"    {json.dumps(best.program.to_json())}")

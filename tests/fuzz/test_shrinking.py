@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -43,6 +43,7 @@ class RuleLab:
 
     def __init__(self, rule: Rule, rate: float | Callable[[Program], float], seed: int) -> None:
         self._rule, self._dice, self.trials = rule, random.Random(seed), 0
+        self.alone = False
         self.slots, self.session = 8, SimpleNamespace(target={}, transport="callback")
         self.living = anyio.CapacityLimiter(self.at_once)
         self._rate = rate if callable(rate) else lambda _program: rate
@@ -54,6 +55,12 @@ class RuleLab:
         judged = {KEY.requirement: Judged(KEY.requirement, (BROKEN,) if fails else ())}
         history = History(program.to_json(), (), "callback", {})
         return SimpleNamespace(program=program, judged=judged, history=history, calls=0, errors=[])
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        self.alone = True
+        yield
+        self.alone = False
 
     async def judged(self, _history: History) -> dict[str, Judged]:
         return {KEY.requirement: Judged(KEY.requirement, (BROKEN,))}
@@ -209,9 +216,8 @@ def test_what_others_were_made_in_order_by_is_left_out_where_the_others_wait_the
 
 def test_what_never_settles_is_seen_again_however_often_it_was_waited_for() -> None:
     """After three such threads the others of a check have a tenth of the time, and are judged by no deadline."""
-    stuck = (
-        program("stuck").create("A", "enqueue", emit()).create("B", "enqueue", emit()).create("C", "enqueue", emit())
-    )
+    stuck = program("stuck").create("A", "enqueue", emit(gate="gA")).until_inside("A", "gA")
+    stuck = stuck.create("B", "enqueue", emit()).create("C", "enqueue", emit()).open("gA")
 
     async def violations(lab: Lab, times: int) -> list[bool]:
         trials = [await lab.trial(stuck, only="thread.settles") for _ in range(times)]
@@ -227,6 +233,21 @@ def test_what_never_settles_is_seen_again_however_often_it_was_waited_for() -> N
 
     with forked_server("--defect", "stuck-pending") as url:
         run(partial(both, url))
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_what_takes_other_threads_at_work_says_so(needed: bool) -> None:
+    finding = found(two_rejects_together)
+
+    def rule(program: Program) -> bool:
+        return two_rejects_together(program) and not (needed and lab.alone)
+
+    lab = RuleLab(rule, 0.8, seed=2)
+    best = anyio.run(Shrinker(lab, finding, time.monotonic() + 60, lambda _trial: None).run)  # type: ignore[arg-type]
+    assert best.alone is not None
+    assert (best.alone[0] == 0) is needed
+    assert ("0 of 4 by itself" in best.text()) is needed
+    assert "reproduces" in best.text()
 
 
 def removed(program: Program, *places: int) -> Program:
