@@ -111,11 +111,10 @@ class Finding:
         """How often it comes back, in words."""
         if self.rate is None:
             return "not tried again"
-        lonely = self.alone is not None and not self.alone[0]
-        beside = (
-            f", but 0 of {self.alone[1]} by itself: it takes other threads at work" if lonely and self.alone else ""
-        )
-        return f"reproduces {self.rate[0]} of {self.rate[1]}{beside}"
+        said = f"reproduces {self.rate[0]} of {self.rate[1]}"
+        if self.alone is None or self.alone[0]:
+            return said
+        return f"{said}, but 0 of {self.alone[1]} while nothing else was executed: it may take other threads at work"
 
     def text(self) -> str:
         """The finding in words: requirement, sentence, expected, observed, facts in order."""

@@ -29,7 +29,7 @@ AHEAD = 2  # times what the lab takes at once is asked for together: the last of
 LOOKS = 3  # at all candidates, together as many executions of each as make it sure that it does not fail
 FIRST = 8  # to learn the rate
 FINAL = 20
-MOST_ALONE = 10  # one after the other
+MOST_ALONE = 12  # one after the other
 HASTE = 0.25  # of the time by which everything must have ended, while candidates are looked at
 UNSETTLED = "unsettled"  # the kind of the claim that a thread did not settle in all its time
 SEARCH_SHARE = 0.8  # of the time: what is left is for trying whether the smallest one still fails
@@ -155,16 +155,16 @@ class Shrinker:
             tried = await self._try(self.best.program, max(FINAL, repeats(self._rate)))
             if tried.rate >= self._first / 4 or not tried.of:
                 self._accept(tried)
-                await self._by_itself()
+                await self._by_itself(tried.rate)
                 return
             if not trail:  # it was not chosen by luck: all its executions count
                 failed, of = self.best.rate or (0, 0)
                 self.best = replace(self.best, rate=(failed + tried.failed, of + tried.of))
                 return
 
-    async def _by_itself(self) -> None:
+    async def _by_itself(self, rate: float) -> None:
         """Whether it fails while nothing else is executed: a bug between threads may need those of other programs."""
-        times = max(LEAST, repeats(self._rate))
+        times = max(LEAST, 2 * repeats(rate))  # twice, as none at all is to be no chance
         if times > MOST_ALONE or UNSETTLED in self.best.key.shape.split() or self.late:
             return  # one after the other, that would take too long
         with self._lab.one_by_one():
