@@ -18,6 +18,7 @@ import anyio
 from conformance.anomalies import anomaly_of
 from conformance.court import CourtFailed
 from conformance.fuzz.findings import Finding, Key
+from conformance.fuzz.grammar import harms
 from conformance.fuzz.lab import Lab, Trial
 from conformance.fuzz.reducing import Change, change, cost, jointly, reductions
 from conformance.programs import Program
@@ -131,7 +132,11 @@ class Shrinker:
     async def _begin(self) -> _Tried:
         """The program to begin with: of those that showed it the smallest that fails about as often as any of them."""
         first = self.best.program
-        tried = await self._each(sorted((first, *self.best.shown_by), key=cost), FIRST)
+        programs = sorted((first, *self.best.shown_by), key=cost)
+        tried = await self._each([p for p in programs if not harms(p)], FIRST)
+        for program in filter(harms, programs):  # one after the other: each execution may cost the target a worker
+            if not any(t.failed for t in tried):
+                tried.append(await self._try(program, FIRST))
         if not any(t.failed for t in tried):
             more = await self._each([t.program for t in tried], MOST - FIRST)
             tried = [t + m for t, m in zip(tried, more, strict=True)]
@@ -144,7 +149,7 @@ class Shrinker:
         else:
             return next(t for t in tried if t.program is first)
         if one.failed < one.of == FIRST:  # it was chosen, so that luck had its part
-            one += await self._try(one.program, MOST - FIRST)
+            one += await self._try(one.program, FIRST if harms(one.program) else MOST - FIRST)
         return one
 
     async def _confirm(self, trail: list[Finding]) -> None:

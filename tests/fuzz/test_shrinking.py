@@ -147,6 +147,23 @@ def test_where_the_first_program_was_lucky_another_that_showed_it_is_made_smalle
     assert max(len(p.moves) for p in after) <= len(large.moves)  # the smaller one of those that fail was taken
 
 
+def test_of_programs_that_may_harm_the_target_no_more_are_tried_than_it_takes() -> None:
+    """Deletions have used up the workers of some servers: after that nothing is seen any more."""
+    plain = program("plain").create("A", "enqueue", emit()).create("B", "reject", emit())
+    first, other = plain.delete("A"), plain.delete("A").delete("B")
+    finding = replace(found(two_rejects_together), program=first, shown_by=(other,))
+    seen: list[Program] = []
+
+    def rule(program: Program) -> bool:
+        seen.append(program)
+        return program == first
+
+    lab = RuleLab(rule, 1.0, seed=1)
+    best = anyio.run(Shrinker(lab, finding, time.monotonic() + 60, lambda _trial: None).run)  # type: ignore[arg-type]
+    assert best.program == first
+    assert other not in seen
+
+
 def test_a_campaign_remembers_the_smallest_of_the_programs_that_showed_a_finding() -> None:
     campaign = Campaign(FuzzPlan("http://127.0.0.1:9", Options(), Dialect(), 1))
     programs = [program(str(n)).create("A", "enqueue", *[emit()] * n) for n in (5, 6, 2, 4, 1, 3)]
