@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,16 @@ def also_failed(judged: Mapping[str, Judged], requirement: str, dialect: Mapping
     return [id for id in failed if requirements[id].level in levels or id == EXPLAINABLE]
 
 
+def reproduces(rate: Sequence[int] | None, alone: Sequence[int] | None) -> str:
+    """How often a finding comes back, in words: of so many executions, and of those while nothing else was executed."""
+    if rate is None:
+        return "not tried again"
+    said = f"reproduces {rate[0]} of {rate[1]}"
+    if alone is None or alone[0]:
+        return said
+    return f"{said}, but 0 of {alone[1]} while nothing else was executed: it may take other threads at work"
+
+
 def _shape(id: str, violation: Violation) -> str:
     """The kinds of facts that prove it; of what nothing explains, what could not be explained, without its names."""
     if id == EXPLAINABLE:
@@ -107,15 +117,6 @@ class Finding:
     others: list[str] = field(default_factory=list)  # requirements that fail in the same history
     shown_by: tuple[Program, ...] = ()  # other programs that showed it: the first may have been lucky
 
-    def reproduces(self) -> str:
-        """How often it comes back, in words."""
-        if self.rate is None:
-            return "not tried again"
-        said = f"reproduces {self.rate[0]} of {self.rate[1]}"
-        if self.alone is None or self.alone[0]:
-            return said
-        return f"{said}, but 0 of {self.alone[1]} while nothing else was executed: it may take other threads at work"
-
     def text(self) -> str:
         """The finding in words: requirement, sentence, expected, observed, facts in order."""
         lines = [
@@ -125,7 +126,7 @@ class Finding:
             *([f"anomaly:  {self.key.anomaly}"] if self.key.anomaly else []),
             "because:",
             *(f"  {i}. {fact}" for i, fact in enumerate(self.violation.proof, 1)),
-            f"seen in {self.seen} of {self.of} histories; {self.reproduces()}",
+            f"seen in {self.seen} of {self.of} histories; {reproduces(self.rate, self.alone)}",
             *self._schedule(),
         ]
         return "\n".join(lines)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.fuzz.findings import HISTORY, Saved
+from conformance.fuzz.findings import HISTORY, Saved, reproduces
 from conformance.fuzz.live import remarks
 from conformance.fuzz.replay import Verdict
 from conformance.fuzz.shrinking import shown
@@ -116,7 +116,6 @@ def _legal(
 
 def _row(about: Mapping[str, Any]) -> dict[str, Any]:
     """What the line of a finding says."""
-    rate = about["rate"]
     return {
         "id": str(about.get("folder", "")).rpartition("/")[2],
         "requirement": about["requirement"],
@@ -124,7 +123,7 @@ def _row(about: Mapping[str, Any]) -> dict[str, Any]:
         "statement": about["statement"],
         "also": about["also"],
         "seen": f"seen in {about['seen']} of {about['of']}",
-        "reproduces": "not tried again" if rate is None else f"reproduces {rate[0]} of {rate[1]}",
+        "reproduces": reproduces(about["rate"], about.get("alone")),
     }
 
 

@@ -27,7 +27,7 @@ from conformance.embedded import reference_server
 from conformance.execution.client import Address
 from conformance.execution.loop import run
 from conformance.fuzz.campaign import Campaign, FuzzPlan
-from conformance.fuzz.findings import Finding
+from conformance.fuzz.findings import Finding, reproduces
 from conformance.fuzz.lab import Lab, Trial, laboratory
 from conformance.fuzz.shrinking import Shrinker
 from conformance.programs import (
@@ -167,7 +167,7 @@ def main(globs: tuple[str, ...], rates: tuple[float, ...], seed: int, max_time: 
                 click.echo(
                     f"{defect.name:32} at {rate:g}: {calls(finding.program)} -> {made} calls, by hand "
                     f"{MINIMA[defect.name]}: {verdict}, {time.monotonic() - began:.0f} s, "
-                    f"{finding.key.requirement}; {best.reproduces()}"
+                    f"{finding.key.requirement}; {reproduces(best.rate, best.alone)}"
                 )
                 if verdict == "TOO LARGE":
                     click.echo(f"    {json.dumps(best.program.to_json())}")
