@@ -83,7 +83,7 @@ class CheckThenAct(Defective):
     async def create(self, thread: Thread, spec: RunSpec) -> Run:
         admission = self.admit(spec.strategy, self.inflight(thread))
         if spec.strategy is Strategy.REJECT:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(self.window_s)
         return self.carry_out(admission, thread, spec)
 
 

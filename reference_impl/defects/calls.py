@@ -112,7 +112,7 @@ class LooksThenMakes(Defective):
     async def thread(self, thread_id: str, *, make: bool) -> Thread:
         missing = thread_id not in self.storage.threads
         if make and missing:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(self.window_s)
             return self.storage.create_thread(thread_id)
         return await super().thread(thread_id, make=make)
 
@@ -140,7 +140,7 @@ class MakesItAnew(Defective):
     async def thread(self, thread_id: str, *, make: bool) -> Thread:
         missing = thread_id not in self.storage.threads
         if make and missing:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(self.window_s)
             self.storage.threads.pop(thread_id, None)
         return await super().thread(thread_id, make=make)
 

@@ -22,6 +22,9 @@ from reference_impl.multitask import Multitask
 class Defective(Multitask):
     """A ``Multitask`` with dice, for defects that only show now and then."""
 
+    window_s = 0.005
+    """Between a look and what is done by it, where these are two steps."""
+
     def __init__(self, seed: int | None = None) -> None:
         self.dice = random.Random(seed)
 
