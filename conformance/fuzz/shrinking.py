@@ -26,7 +26,7 @@ from conformance.requirements.base import Violation
 
 CONFIDENCE = 0.95
 LEAST, MOST = 4, 40  # repeats
-AHEAD = 2  # times what the lab takes at once is asked for together: the last of them are not always waited for
+AHEAD = 2  # times what the lab takes at once is asked for together, so that it is not idle while the slowest end
 LOOKS = 3  # at all candidates, together as many executions of each as make it sure that it does not fail
 FIRST = 8  # to learn the rate
 FINAL = 20
@@ -102,6 +102,10 @@ class Shrinker:
         """Whether the time is up for what it does."""
         return time.monotonic() >= self._until
 
+    @property
+    def _unsettled(self) -> bool:
+        return UNSETTLED in self.best.key.shape.split()
+
     async def run(self) -> Finding:
         """The finding with the smallest program that was found in time.
 
@@ -127,7 +131,7 @@ class Shrinker:
 
     def _waiting(self, share: float = 1.0) -> AbstractContextManager[None]:
         """Where a thread that did not settle is part of the proof, each is waited for: for this share of its time."""
-        return self._lab.patient(share) if UNSETTLED in self.best.key.shape.split() else nullcontext()
+        return self._lab.patient(share) if self._unsettled else nullcontext()
 
     async def _begin(self) -> _Tried:
         """The program to begin with: of those that showed it the smallest that fails about as often as any of them."""
@@ -170,7 +174,7 @@ class Shrinker:
     async def _by_itself(self, rate: float) -> None:
         """Whether it fails while nothing else is executed: a bug between threads may need those of other programs."""
         times = max(LEAST, 2 * repeats(rate))  # twice, as none at all is to be no chance
-        if times > MOST_ALONE or UNSETTLED in self.best.key.shape.split() or self.late:
+        if times > MOST_ALONE or self._unsettled or self.late:
             return  # one after the other, that would take too long
         with self._lab.one_by_one():
             tried = await self._try(self.best.program, times)
